@@ -1,0 +1,81 @@
+package redact
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"syscall"
+)
+
+// Error returns an error with the text of err, treated as by [Masker.Text] and
+// cut to 512 characters; nil for nil. Of a [*url.Error], which names the whole
+// URL, only the cause is left.
+//
+// net/http quotes the peer's raw bytes in some of its errors, so the chain of
+// err is not passed on. Unwrap gives the causes in it that hold none:
+// the context errors, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
+// os.ErrDeadlineExceeded (for any timeout), http.ErrSchemeMismatch,
+// [syscall.Errno], [*net.DNSError], [*tls.CertificateVerificationError],
+// [tls.RecordHeaderError] without its record, and the errors of crypto/x509.
+func (m *Masker) Error(err error) error {
+	if err == nil {
+		return nil
+	}
+	if outer, ok := errors.AsType[*url.Error](err); ok {
+		err = outer.Err
+	}
+	return &maskedError{text: m.text(err.Error(), maxError), causes: causes(err)}
+}
+
+// maskedError is safe to print and to pass on.
+type maskedError struct {
+	text   string
+	causes []error
+}
+
+func (e *maskedError) Error() string   { return e.text }
+func (e *maskedError) Unwrap() []error { return e.causes }
+
+// causes returns the errors in the tree of err that are known to hold nothing
+// of what a peer sent but its certificate.
+func causes(err error) []error {
+	switch err {
+	case nil:
+		return nil
+	case context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
+		net.ErrClosed, os.ErrDeadlineExceeded, http.ErrSchemeMismatch:
+		return []error{err}
+	}
+	var found []error
+	switch err := err.(type) {
+	case syscall.Errno,
+		*net.DNSError,
+		*tls.CertificateVerificationError,
+		x509.CertificateInvalidError,
+		x509.ConstraintViolationError,
+		x509.HostnameError,
+		x509.InsecureAlgorithmError,
+		x509.SystemRootsError,
+		x509.UnhandledCriticalExtension,
+		x509.UnknownAuthorityError:
+		return []error{err}
+	case tls.RecordHeaderError:
+		return []error{tls.RecordHeaderError{Msg: err.Msg}}
+	case interface{ Unwrap() error }:
+		found = causes(err.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, inner := range err.Unwrap() {
+			found = append(found, causes(inner)...)
+		}
+	}
+	if timeout, ok := err.(net.Error); ok && timeout.Timeout() && len(found) == 0 {
+		found = []error{os.ErrDeadlineExceeded}
+	}
+	return found
+}

@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"crypto/subtle"
+	"encoding"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -75,7 +77,17 @@ func (s Secret) MarshalJSON() ([]byte, error) { return nil, errMarshal }
 // MarshalText refuses, which also covers XML, YAML and map keys.
 func (s Secret) MarshalText() ([]byte, error) { return nil, errMarshal }
 
+// UnmarshalText takes text as the secret, so that configuration files and
+// request bodies can be decoded into one. It never fails.
+func (s *Secret) UnmarshalText(text []byte) error {
+	*s = NewSecret(string(text))
+	return nil
+}
+
 var (
-	_ fmt.Formatter  = Secret{}
-	_ slog.LogValuer = Secret{}
+	_ fmt.Formatter            = Secret{}
+	_ slog.LogValuer           = Secret{}
+	_ json.Marshaler           = Secret{}
+	_ encoding.TextMarshaler   = Secret{}
+	_ encoding.TextUnmarshaler = (*Secret)(nil)
 )

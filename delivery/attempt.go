@@ -1,0 +1,125 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/seed-6bcf82c5/auditlog/internal/httpretry"
+)
+
+const (
+	// maxDrain, in bytes, and drainTimeout bound what is read of an answer
+	// after its header. A connection can be used again only when the answer
+	// was read to its end, but a new one is cheaper than a long wait.
+	maxDrain     = 64 << 10
+	drainTimeout = time.Second
+)
+
+// errAttemptTimeout tells the timeout of an attempt from the caller's own.
+var errAttemptTimeout = errors.New("attempt timeout")
+
+// outcome is what follows from an attempt.
+type outcome struct {
+	delivered  bool
+	retry      bool          // it failed, and another attempt may help
+	reason     Reason        // it failed, and none will
+	retryAfter time.Duration // what the endpoint asked for, unbounded
+}
+
+// attempt sends the payload once and adds an Attempt to the result.
+func (r *run) attempt() outcome {
+	a := Attempt{Time: r.cfg.Clock.Now()}
+	o := r.post(&a)
+	a.Duration = r.cfg.Clock.Now().Sub(a.Time)
+	r.result.Attempts = append(r.result.Attempts, a)
+	return o
+}
+
+// post sends the payload once. It fills in all of a that has to do with HTTP.
+func (r *run) post(a *Attempt) outcome {
+	// Once more, next to the wire: nothing goes out in the clear.
+	if err := checkEndpoint(r.endpoint); err != nil {
+		a.Err = fmt.Errorf("the endpoint %w", err)
+		return outcome{reason: ReasonConnection}
+	}
+	timeout := r.cfg.AttemptTimeout
+	if r.cfg.Timeout > 0 {
+		timeout = min(timeout, r.left())
+	}
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(timeout, func() { cancel(errAttemptTimeout) })
+	defer timer.Stop()
+
+	// RoundTrip rather than a Client: no redirects, and no *url.Error that
+	// quotes the endpoint.
+	resp, err := r.transport.RoundTrip(r.request(ctx, a.Time))
+	switch {
+	case err == nil:
+	case r.ctx.Err() == nil && errors.Is(context.Cause(ctx), errAttemptTimeout):
+		a.Err = fmt.Errorf("no answer within %v: %w", timeout, os.ErrDeadlineExceeded)
+		return outcome{retry: true}
+	default:
+		return r.noAnswer(a, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	timer.Reset(drainTimeout)
+	return r.answer(a, resp)
+}
+
+// request returns the request of one attempt.
+func (r *run) request(ctx context.Context, now time.Time) *http.Request {
+	req := &http.Request{
+		Method:        http.MethodPost,
+		URL:           r.endpoint,
+		Header:        r.header(r.result.BatchID, now),
+		Body:          r.payload.reader(),
+		ContentLength: int64(r.result.Sent),
+		// For net/http, which may find that a connection it kept was closed.
+		GetBody: func() (io.ReadCloser, error) { return r.payload.reader(), nil },
+	}
+	return req.WithContext(ctx)
+}
+
+// noAnswer judges an attempt that got no status line.
+func (r *run) noAnswer(a *Attempt, err error) outcome {
+	if refusal, ok := errors.AsType[*GuardError](err); ok {
+		a.Err = refusal
+		return outcome{reason: ReasonGuard}
+	}
+	a.Err = r.masker.Error(err)
+	if isPermanent(err) {
+		return outcome{reason: ReasonConnection}
+	}
+	return outcome{retry: true}
+}
+
+// answer judges an attempt by its status line, which alone decides, and reads
+// the rest of the answer as far as that is of use.
+func (r *run) answer(a *Attempt, resp *http.Response) outcome {
+	a.Status = resp.StatusCode
+	if a.Status == http.StatusSwitchingProtocols {
+		return outcome{reason: ReasonRefused} // what follows is no body
+	}
+	if !a.OK() && resp.Header.Get("Content-Encoding") == "" { // a secret in gzip cannot be masked
+		a.Snippet = r.masker.Snippet(resp.Body)
+	}
+	_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
+
+	if a.OK() {
+		return outcome{delivered: true}
+	}
+	if !r.cfg.retries(a.Status) {
+		return outcome{reason: ReasonRefused}
+	}
+	o := outcome{retry: true}
+	if a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable {
+		o.retryAfter, _ = httpretry.RetryAfter(resp.Header, r.cfg.Clock.Now())
+	}
+	return o
+}

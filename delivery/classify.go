@@ -1,0 +1,37 @@
+package delivery
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/http"
+)
+
+// retries reports whether an answer with this status is worth another attempt.
+func (c *Config) retries(status int) bool {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return true
+	case c.RetryOnly500:
+		return status == http.StatusInternalServerError
+	default:
+		return status >= 500 && status <= 599 && status != http.StatusNotImplemented
+	}
+}
+
+// isPermanent reports whether a connection failed for a reason that does not
+// pass in seconds: certificate, host name, or a port that does not speak TLS.
+// It goes by types alone.
+func isPermanent(err error) bool {
+	return is[*tls.CertificateVerificationError](err) ||
+		is[tls.RecordHeaderError](err) ||
+		is[x509.CertificateInvalidError](err) ||
+		is[x509.HostnameError](err) ||
+		is[x509.UnknownAuthorityError](err) ||
+		errors.Is(err, http.ErrSchemeMismatch)
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}

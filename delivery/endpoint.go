@@ -1,0 +1,78 @@
+package delivery
+
+import (
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/seed-6bcf82c5/auditlog/internal/redact"
+)
+
+// errNotHTTPS is an error of its own as it is also checked before each request.
+var errNotHTTPS = errors.New("must be an absolute https URL")
+
+// parseEndpoint parses the URL of an endpoint and checks it. Its errors hold
+// nothing of the URL.
+func parseEndpoint(endpoint string) (*url.URL, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, errors.New("is no valid URL") // not err: it quotes the URL
+	}
+	if err := checkEndpoint(u); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// checkEndpoint reports why nothing may be sent to u.
+func checkEndpoint(u *url.URL) error {
+	if u.Scheme != "https" || u.Opaque != "" {
+		return errNotHTTPS
+	}
+	if u.Hostname() == "" {
+		return errors.New("has no host")
+	}
+	if u.User != nil {
+		return errors.New("has user info, which belongs into the authorization")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return errors.New("has no valid port")
+		}
+	}
+	return nil
+}
+
+// endpointName names u by scheme, host and port, as all texts do.
+func endpointName(u *url.URL) string { return redact.Endpoint(u) }
+
+const (
+	// minToken is the least length in bytes of a path segment, and minValue
+	// that of a query value, to be masked on its own: shorter ones are
+	// ordinary words. The path and the query as a whole always are.
+	minToken = 16
+	minValue = 4
+)
+
+// endpointSecrets returns the parts of u that may be a token, to be masked in
+// what the endpoint answers: many servers quote the path they did not find.
+func endpointSecrets(u *url.URL) []string {
+	secrets := []string{u.RawQuery}
+	if u.Path != "" && u.Path != "/" {
+		secrets = append(secrets, u.RequestURI(), u.EscapedPath(), u.Path)
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if len(segment) >= minToken {
+			secrets = append(secrets, segment)
+		}
+	}
+	for _, values := range u.Query() {
+		for _, value := range values {
+			if len(value) >= minValue {
+				secrets = append(secrets, value)
+			}
+		}
+	}
+	return secrets
+}

@@ -110,7 +110,7 @@ func TestFirstErrorStays(t *testing.T) {
 	var field *cef.FieldError
 	require.ErrorAs(t, err, &field)
 	require.Equal(t, "first", field.Field)
-	require.EqualError(t, err, `cef: field "first": is the zero IP address`)
+	require.EqualError(t, err, `field "first": is the zero IP address`)
 }
 
 func TestTimesThatCannotBeWritten(t *testing.T) {
@@ -120,14 +120,14 @@ func TestTimesThatCannotBeWritten(t *testing.T) {
 		var e cef.Encoder
 		e.Begin(nil, &cef.Header{Time: at})
 		_, err := e.End()
-		require.EqualError(t, err, `cef: field "time": is not within the years 0 to 9999`)
+		require.EqualError(t, err, `field "time": is not within the years 0 to 9999`)
 		e.BeginPrepared(nil, &cef.Prepared{}, at, "", "", 0)
 		_, err = e.End()
 		require.Error(t, err)
 		e.Begin(nil, &cef.Header{})
 		e.Date("rt", at, cef.LayoutYear)
 		_, err = e.End()
-		require.EqualError(t, err, `cef: field "rt": is not within the years 0 to 9999`)
+		require.EqualError(t, err, `field "rt": is not within the years 0 to 9999`)
 	}
 	var e cef.Encoder
 	e.Begin(nil, &cef.Header{Time: time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)})
@@ -200,7 +200,7 @@ func TestScanStopsAtTheVisitorsError(t *testing.T) {
 func TestSyntaxErrorText(t *testing.T) {
 	t.Parallel()
 	_, err := cef.Parse([]byte("CEF:0|v|p|1|c|n|1|"+strings.Repeat("-", 100)+"=x"), cef.Lenient)
-	require.EqualError(t, err, `cef: byte 18: not an extension key: "`+strings.Repeat("-", 64)+`…"`)
+	require.EqualError(t, err, `byte 18: not an extension key: "`+strings.Repeat("-", 64)+`…"`)
 }
 
 func TestParseSeverity(t *testing.T) {
@@ -213,7 +213,7 @@ func TestParseSeverity(t *testing.T) {
 	require.Equal(t, "Very-High", cef.VeryHigh.String())
 	require.Equal(t, "Severity(16)", cef.Severity(16).String())
 	_, err := cef.ParseSeverity("low")
-	require.EqualError(t, err, `cef: field "severity": "low" is not 0 to 10, Unknown, Low, Medium, High or Very-High`)
+	require.EqualError(t, err, `field "severity": "low" is not 0 to 10, Unknown, Low, Medium, High or Very-High`)
 }
 
 func TestParseTime(t *testing.T) {
@@ -241,6 +241,22 @@ func TestParseTime(t *testing.T) {
 	}
 	_, err := cef.ParseTime("Jun 18 2025 21:01:06.889 CST")
 	require.ErrorContains(t, err, `"CST" is ambiguous`)
+}
+
+func TestTimestamp(t *testing.T) {
+	t.Parallel()
+	for prefix, want := range map[string]string{
+		"":                                 "",
+		"h ":                               "",
+		"2025-06-18T21:02:36Z":             "2025-06-18T21:02:36Z",
+		"2025-06-18T21:02:36Z h ":          "2025-06-18T21:02:36Z",
+		"2025-06-18T23:02:36.120+02:00 h ": "2025-06-18T23:02:36.120+02:00",
+		"<134>Apr  4 05:39:08 h app[1]: ":  "Apr  4 05:39:08",
+		"<134":                             "",
+		"<13456>Apr  4 05:39:08":           "",
+	} {
+		require.Equal(t, want, cef.Timestamp(prefix), prefix)
+	}
 }
 
 func TestNames(t *testing.T) {

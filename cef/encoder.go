@@ -36,7 +36,7 @@ type Encoder struct {
 
 // Begin starts a line after what dst holds. The Header is not kept.
 func (e *Encoder) Begin(dst []byte, h *Header) {
-	e.buf, e.start, e.replaced, e.err = dst, len(dst), 0, nil
+	e.begin(dst, 0)
 	switch {
 	case h.Prefix != "":
 		if !validPrefix(h.Prefix) {
@@ -66,10 +66,19 @@ func (e *Encoder) Begin(dst []byte, h *Header) {
 	e.event(h.ClassID, h.Name, h.Severity)
 }
 
+// begin resets all that belongs to a line. One by one: yaegi loses values when
+// it assigns to several fields at once.
+func (e *Encoder) begin(dst []byte, replaced int) {
+	e.buf = dst
+	e.start = len(dst)
+	e.replaced = replaced
+	e.err = nil
+}
+
 // BeginPrepared is [Encoder.Begin] for a sender whose host, vendor, product
 // and versions stay the same. A zero time is left out.
 func (e *Encoder) BeginPrepared(dst []byte, p *Prepared, t time.Time, classID, name string, severity Severity) {
-	e.buf, e.start, e.replaced, e.err = dst, len(dst), p.replaced, nil
+	e.begin(dst, p.replaced)
 	text := p.text
 	if t.IsZero() {
 		text = cutSpace(text)
@@ -224,7 +233,8 @@ func (e *Encoder) fail(err error) {
 // Begin.
 func (e *Encoder) End() ([]byte, error) {
 	b, err := e.buf, e.err
-	e.buf, e.err = nil, nil
+	e.buf = nil
+	e.err = nil
 	if err != nil {
 		return b[:e.start], err
 	}

@@ -12,7 +12,7 @@ type FieldError struct {
 
 // Error names the field, quoted and cut to a readable length.
 func (e *FieldError) Error() string {
-	return "cef: field " + strconv.Quote(clip(e.Field)) + ": " + e.Reason
+	return "field " + strconv.Quote(clip(e.Field)) + ": " + e.Reason
 }
 
 // SyntaxError tells where a line is not CEF.
@@ -23,7 +23,7 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	return "cef: byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
+	return "byte " + strconv.Itoa(e.Offset) + ": " + e.Reason
 }
 
 // clip keeps what comes from an event to a length fit for an error text.

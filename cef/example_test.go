@@ -75,7 +75,7 @@ func ExampleParse() {
 	// act: GET
 	// status: 200
 	// tolerated in request: bare equals sign
-	// cef: byte 99: an equals sign that is neither escaped nor after a key
+	// byte 99: an equals sign that is neither escaped nor after a key
 }
 
 func ExampleScan() {

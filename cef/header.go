@@ -131,21 +131,13 @@ func isControl(r rune) bool {
 	return r < ' ' || r == 0x7F || r == 0x85 || r == 0x2028 || r == 0x2029
 }
 
-// parsePrefix recognises the time and the host in what stands before "CEF:".
-// What remains, if it is not exactly what they would be written as, is
-// returned as it is.
-func parsePrefix(prefix string) (t time.Time, host, rest string) {
-	s := prefix
+// ParsePrefix recognises the time and the host in what stands before "CEF:".
+// If the prefix is not exactly what they would be written as, it is returned in
+// verbatim. See [Header].
+func ParsePrefix(prefix string) (t time.Time, host, verbatim string) {
+	s := cutPriority(prefix)
 	if s != "" && s[len(s)-1] == ' ' {
 		s = s[:len(s)-1]
-	}
-	if len(s) > 2 && s[0] == '<' { // a syslog priority
-		for i := 1; i < len(s) && i <= 4; i++ {
-			if s[i] == '>' {
-				s = s[i+1:]
-				break
-			}
-		}
 	}
 	t, s = cutTime(s)
 	for i := 0; i <= len(s); i++ {
@@ -164,11 +156,37 @@ func parsePrefix(prefix string) (t time.Time, host, rest string) {
 	return t, host, prefix
 }
 
+// Timestamp returns the time stamp, RFC 3339 or syslog, that stands in a prefix,
+// as it stands there, or "".
+func Timestamp(prefix string) string {
+	s := cutPriority(prefix)
+	_, rest := cutTime(s)
+	s = s[:len(s)-len(rest)]
+	if s != "" && s[len(s)-1] == ' ' {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// cutPriority takes a syslog priority such as <134> from the start of s.
+func cutPriority(s string) string {
+	if len(s) < 3 || s[0] != '<' {
+		return s
+	}
+	for i := 1; i < len(s) && i <= 4; i++ {
+		if s[i] == '>' {
+			return s[i+1:]
+		}
+	}
+	return s
+}
+
 // cutTime takes an RFC 3339 or syslog (RFC 3164) time stamp from the start of
 // s, and the space after it.
 func cutTime(s string) (t time.Time, rest string) {
+	// A look at the shape first, as a failed time.Parse allocates.
 	const syslog = len(time.Stamp)
-	if len(s) >= syslog && (len(s) == syslog || s[syslog] == ' ') {
+	if len(s) >= syslog && s[3] == ' ' && s[9] == ':' && (len(s) == syslog || s[syslog] == ' ') {
 		if t, err := time.Parse(time.Stamp, s[:syslog]); err == nil {
 			return t, cutSpace(s[syslog:])
 		}
@@ -177,8 +195,10 @@ func cutTime(s string) (t time.Time, rest string) {
 	for end < len(s) && s[end] != ' ' {
 		end++
 	}
-	if t, err := time.Parse(time.RFC3339, s[:end]); err == nil {
-		return t.UTC(), cutSpace(s[end:])
+	if end >= len("2006-01-02T15:04:05Z") && s[10] == 'T' {
+		if t, err := time.Parse(time.RFC3339, s[:end]); err == nil {
+			return t.UTC(), cutSpace(s[end:])
+		}
 	}
 	return time.Time{}, s
 }

@@ -50,7 +50,7 @@ func Parse(line []byte, mode Mode) (Record, error) {
 		}
 		switch f.Part {
 		case PartPrefix:
-			r.Time, r.Host, r.Prefix = parsePrefix(value)
+			r.Time, r.Host, r.Prefix = ParsePrefix(value)
 		case PartCEFVersion:
 			for i := range f.Raw {
 				r.CEFVersion = 10*r.CEFVersion + int(f.Raw[i]-'0')

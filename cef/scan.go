@@ -186,7 +186,8 @@ func (s *scanner) extensions(visit func(Field) error, i int) error {
 // end, or 0 if there is none. It tells whether it passed a bare equals sign.
 func (s *scanner) findKey(i, end int) (key, keyEnd int, bare bool, err error) {
 	line := s.line
-	for from := i; ; {
+	from := i
+	for {
 		n := bytes.IndexByte(line[from:end], '=')
 		if n < 0 {
 			return 0, 0, bare, nil
@@ -263,9 +264,13 @@ func (s *scanner) nextBackslash(i int) int {
 // emit hands over line[from:to].
 func (s *scanner) emit(visit func(Field) error, part Part, tolerated Tolerance, from, to int) error {
 	f := &s.field
-	f.Part, f.Raw, f.Plain, f.Tolerated = part, s.line[from:to:to], true, tolerated
+	f.Part = part // one by one; see Encoder.begin
+	f.Raw = s.line[from:to:to]
+	f.Plain = true
+	f.Tolerated = tolerated
 	if part != PartExtension {
-		f.Offset, f.Key = from, nil
+		f.Offset = from
+		f.Key = nil
 	}
 	if part != PartPrefix {
 		s.backslash = s.nextBackslash(from)

@@ -40,7 +40,7 @@ func Example() {
 
 // Only what was set is sent: switching the format leaves the rest alone.
 func ExampleEncodePatch() {
-	body, _ := webhook.EncodePatch(webhook.Patch{LogFormat: webhook.Set(webhook.JSON)})
+	body := webhook.EncodePatch(webhook.Patch{LogFormat: webhook.Set(webhook.JSON)})
 	fmt.Printf("%s\n", body)
 	// Output: {"log_format":"json"}
 }

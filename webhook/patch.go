@@ -59,7 +59,7 @@ func (p Patch) check(invalid *ValidationError) {
 // EncodePatch returns the patch as the body of a PATCH request: an object with
 // the members that were set and no others. It reveals the authorization, so
 // the result belongs on the wire and nowhere else.
-func EncodePatch(p Patch) ([]byte, error) {
+func EncodePatch(p Patch) []byte {
 	// The outer member hides the embedded one of the same name.
 	body := struct {
 		Patch
@@ -68,7 +68,8 @@ func EncodePatch(p Patch) ([]byte, error) {
 	if authorization, ok := p.Authorization.Get(); ok {
 		body.Authorization = Set(authorization.Reveal())
 	}
-	return json.Marshal(body)
+	data, _ := json.Marshal(body) // texts and booleans always have a JSON form
+	return data
 }
 
 // maxReported bounds the list of faults in one body, which a client may make

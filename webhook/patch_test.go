@@ -49,8 +49,7 @@ func TestEncodePatch(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			body, err := webhook.EncodePatch(c.patch)
-			require.NoError(t, err)
+			body := webhook.EncodePatch(c.patch)
 			require.Equal(t, c.want, string(body))
 
 			back, err := webhook.DecodePatch(body)
@@ -217,9 +216,7 @@ func FuzzDecodePatch(f *testing.F) {
 		if len(strings.TrimSpace(string(body))) > 0 {
 			require.True(t, json.Valid(body))
 		}
-		wire, err := webhook.EncodePatch(patch)
-		require.NoError(t, err)
-		back, err := webhook.DecodePatch(wire)
+		back, err := webhook.DecodePatch(webhook.EncodePatch(patch))
 		require.NoError(t, err)
 		require.Empty(t, cmp.Diff(patch, back))
 	})

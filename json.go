@@ -66,13 +66,17 @@ func appendJSON(dst []byte, e *Event) ([]byte, error) {
 			}
 			custom = custom[1:]
 		}
-		b = append(b, quoted[r]...)
-		if headerRanks&(1<<r) != 0 {
-			b = appendHeaderValue(b, e, r)
+		v := known[r]
+		if v == nil {
+			b = appendHeader(b, e, r)
+			continue
+		}
+		if v.kind == ValueString {
+			b = appendPair(b, quoted[r], v.str)
 			continue
 		}
 		var err error
-		if b, err = appendValue(b, keyNames[r], known[r]); err != nil {
+		if b, err = appendValue(append(b, quoted[r]...), keyNames[r], v); err != nil {
 			return dst, err
 		}
 	}
@@ -110,40 +114,39 @@ const (
 	maxTime = 253402300799 // 9999-12-31T23:59:59Z
 )
 
-func appendHeaderValue(b []byte, e *Event, r rank) []byte {
+// appendHeader writes the member that is a header field.
+func appendHeader(b []byte, e *Event, r rank) []byte {
+	text := ""
 	switch r {
+	case rankVendor:
+		text = e.Vendor
+	case rankProduct:
+		text = e.Product
+	case rankVersion:
+		text = e.Version
+	case rankClassID:
+		text = e.ClassID
+	case rankName:
+		text = e.Name
 	case rankCEFVersion:
-		return strconv.AppendInt(b, int64(e.CEFVersion), 10)
+		return strconv.AppendInt(append(b, quoted[r]...), int64(e.CEFVersion), 10)
 	case rankSeverity:
 		if e.Severity <= 10 {
-			return strconv.AppendInt(b, int64(e.Severity), 10)
+			return strconv.AppendInt(append(b, quoted[r]...), int64(e.Severity), 10)
 		}
-		return appendString(b, e.Severity.String())
-	case rankTS:
-		if ts := cef.Timestamp(e.Prefix); ts != "" {
-			return appendString(b, ts)
+		text = e.Severity.String()
+	default: // rankTS
+		if text = cef.Timestamp(e.Prefix); text == "" {
+			b = append(append(b, quoted[r]...), '"')
+			return append(e.Time.UTC().AppendFormat(b, time.RFC3339Nano), '"')
 		}
-		b = append(b, '"')
-		b = e.Time.UTC().AppendFormat(b, time.RFC3339Nano)
-		return append(b, '"')
-	case rankVendor:
-		return appendString(b, e.Vendor)
-	case rankProduct:
-		return appendString(b, e.Product)
-	case rankVersion:
-		return appendString(b, e.Version)
-	case rankClassID:
-		return appendString(b, e.ClassID)
-	default: // rankName
-		return appendString(b, e.Name)
 	}
+	return appendPair(b, quoted[r], text)
 }
 
 func appendMember(b []byte, a *Attribute) ([]byte, error) {
-	b = append(b, ',')
-	b = appendString(b, a.Key)
-	b = append(b, ':')
-	return appendValue(b, a.Key, &a.Value)
+	b = appendPair(b, ",", a.Key)
+	return appendValue(append(b, ':'), a.Key, &a.Value)
 }
 
 func appendValue(b []byte, key string, v *Value) ([]byte, error) {
@@ -158,20 +161,27 @@ func appendValue(b []byte, key string, v *Value) ([]byte, error) {
 		}
 		return append(b, v.str...), nil
 	default:
-		return appendString(b, v.str), nil
+		return appendPair(b, "", v.str), nil
 	}
 }
 
-// appendString writes s in quotes. It escapes what JSON demands, DEL and the
-// line breaks of Unicode, and nothing for the sake of HTML.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	if plain(s) {
-		b = append(b, s...)
-	} else {
-		b = appendEscaped(b, s)
+// appendPair writes what stands before a string, and the string in quotes. It
+// escapes what JSON demands, DEL and the line breaks of Unicode, and nothing
+// for the sake of HTML.
+func appendPair(b []byte, before, s string) []byte {
+	if !plain(s) {
+		b = append(append(b, before...), '"')
+		return append(appendEscaped(b, s), '"')
 	}
-	return append(b, '"')
+	start := len(b)
+	value := start + len(before) + 1
+	end := value + len(s)
+	b = slices.Grow(b, end+1-start)[:end+1]
+	copy(b[start:], before)
+	b[value-1] = '"'
+	copy(b[value:], s)
+	b[end] = '"'
+	return b
 }
 
 func appendEscaped(b []byte, s string) []byte {

@@ -47,7 +47,7 @@ var toleranceNames = [...]string{
 func (t Tolerance) String() string {
 	s := ""
 	for i := range toleranceNames {
-		if t&(1<<uint(i)) == 0 {
+		if t>>uint(i)&1 == 0 { // yaegi gives 1<<i a type of its own
 			continue
 		}
 		if s != "" {

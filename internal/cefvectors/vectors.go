@@ -110,20 +110,41 @@ func decoder(line []byte) *json.Decoder {
 	return d
 }
 
+// check encodes by Begin and, where a header can be prepared, by BeginPrepared.
 func (v *encodeVector) check() string {
-	const before = "what the buffer held"
-	e := cef.Encoder{StrictKeys: v.StrictKeys}
 	header, err := v.Input.header()
 	if err != nil {
 		return err.Error()
 	}
+	e := cef.Encoder{StrictKeys: v.StrictKeys}
 	e.Begin([]byte(before), &header)
+	if failure := v.finish(&e); failure != "" || header.Prefix != "" {
+		return failure
+	}
+	p, err := cef.Prepare(&header)
+	if err != nil {
+		return v.compare([]byte(before), 0, err)
+	}
+	e.BeginPrepared([]byte(before), &p, header.Time, header.ClassID, header.Name, header.Severity)
+	if failure := v.finish(&e); failure != "" {
+		return "prepared: " + failure
+	}
+	return ""
+}
+
+const before = "what the buffer held"
+
+func (v *encodeVector) finish(e *cef.Encoder) string {
 	for i := range v.Input.Extensions {
-		if err := appendField(&e, v.Input.Extensions[i]); err != nil {
+		if err := appendField(e, v.Input.Extensions[i]); err != nil {
 			return err.Error()
 		}
 	}
 	got, err := e.End()
+	return v.compare(got, e.Replaced(), err)
+}
+
+func (v *encodeVector) compare(got []byte, replaced int, err error) string {
 	if v.Expected.Error != nil {
 		// An assertion, for the interpreter's errors.As knows none of its types.
 		if field, ok := err.(*cef.FieldError); !ok || field.Field != *v.Expected.Error {
@@ -140,8 +161,8 @@ func (v *encodeVector) check() string {
 	if want := before + raw(v.Expected.Line); string(got) != want {
 		return "got " + strconv.Quote(string(got)) + ", want " + strconv.Quote(want)
 	}
-	if e.Replaced() != v.Expected.Replaced {
-		return "replaced " + strconv.Itoa(e.Replaced()) + ", want " + strconv.Itoa(v.Expected.Replaced)
+	if replaced != v.Expected.Replaced {
+		return "replaced " + strconv.Itoa(replaced) + ", want " + strconv.Itoa(v.Expected.Replaced)
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package client_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -205,6 +206,16 @@ func TestAPIErrorIsBounded(t *testing.T) {
 		t.Parallel()
 		got := apiError(t, answer(500, strings.Repeat("x", 10<<20)))
 		require.Equal(t, 256, utf8.RuneCountInString(got.Problem.Detail))
+	})
+	t.Run("body", func(t *testing.T) {
+		t.Parallel()
+		body := strings.NewReader(strings.Repeat("x", 10<<20))
+		unread := body.Len()
+		err := update(t.Context(), withTransport(t, func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 500, Body: io.NopCloser(body)}, nil
+		}))
+		require.ErrorIs(t, err, client.ErrServer)
+		require.LessOrEqual(t, unread-body.Len(), 64<<10)
 	})
 	t.Run("detail", func(t *testing.T) {
 		t.Parallel()

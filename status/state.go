@@ -127,5 +127,5 @@ func (s State) Status() Status {
 }
 
 // wall makes times of different processes, and of a state before and after it
-// was stored, comparable.
-func wall(t time.Time) time.Time { return t.UTC().Round(0) }
+// was stored, comparable: UTC also takes the monotonic reading away.
+func wall(t time.Time) time.Time { return t.UTC() }

@@ -77,11 +77,10 @@ func (c Config) Apply(p Patch, now time.Time) (Config, error) {
 	next.LogFormat = p.LogFormat.or(c.format())
 	next.SkipSSLVerification = p.SkipSSLVerification.or(c.SkipSSLVerification)
 
-	// A blank value that p sets has been reported already.
-	if next.Enabled && next.Authorization.IsZero() && p.Authorization.IsZero() {
+	if next.Enabled && next.Authorization.IsZero() {
 		invalid.missing("authorization")
 	}
-	if next.Enabled && next.Endpoint == "" && p.Endpoint.IsZero() {
+	if next.Enabled && next.Endpoint == "" {
 		invalid.missing("endpoint")
 	}
 	if err := invalid.orNil(); err != nil {
@@ -90,7 +89,7 @@ func (c Config) Apply(p Patch, now time.Time) (Config, error) {
 	if next.equal(c) {
 		return c, nil
 	}
-	next.UpdatedAt = now.UTC().Round(0)
+	next.UpdatedAt = now.UTC()
 	return next, nil
 }
 

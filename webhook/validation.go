@@ -223,8 +223,9 @@ func shown(name string) string {
 	return name
 }
 
-// add appends a parameter, unless there is the same one already: the schema
-// wants them unique.
+// add appends a parameter, unless there is the same one already, such as a
+// blank field that also keeps the webhook from being enabled: the schema wants
+// them unique.
 func (e *ValidationError) add(detail string, p InvalidParameter) {
 	for _, have := range e.Parameters {
 		if have.Field == p.Field && have.Reason == p.Reason {

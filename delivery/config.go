@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/seed-6bcf82c5/auditlog/internal/httpretry"
+	"github.com/seed-6bcf82c5/auditlog/internal/redact"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
@@ -122,8 +123,8 @@ type Config struct {
 
 	// DialContext replaces the dialler, for tests and tunnels. It takes the
 	// Guard out: nothing is checked any more, unless it does so itself. Its
-	// context ends with the timeout of the attempt or by Close, but not when
-	// the delivery is cancelled, since the next one can use the connection.
+	// context ends soon after the timeout of the attempt, or by Close, but not
+	// with the delivery's, since the next delivery can use the connection.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Clock is for the waits and time stamps. Default: SystemClock.
@@ -137,7 +138,7 @@ type Config struct {
 func (c Config) String() string {
 	name := "invalid endpoint"
 	if u, err := parseEndpoint(c.Endpoint); err == nil {
-		name = endpointName(u)
+		name = redact.Endpoint(u)
 	}
 	return "delivery.Config(" + name + ")"
 }

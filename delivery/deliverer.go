@@ -18,8 +18,14 @@ import (
 // deliveries, and is safe for concurrent use. It prints and logs as its
 // endpoint's scheme, host and port.
 type Deliverer struct {
-	// Secrets are behind pointers: fmt stops there when it prints, by
-	// reflection, a struct that has a Deliverer in it.
+	// A function, since fmt cannot look inside: it prints the fields of a
+	// struct that has a Deliverer in it by reflection, through pointers too,
+	// and would show the endpoint and the proxy.
+	sender func() *sender
+}
+
+// sender is what a Deliverer has.
+type sender struct {
 	cfg       *Config
 	endpoint  *url.URL
 	name      string // of the endpoint, safe to print
@@ -52,14 +58,15 @@ func New(cfg Config) (*Deliverer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Deliverer{
+	s := &sender{
 		cfg:       c,
 		endpoint:  endpoint,
-		name:      endpointName(endpoint),
+		name:      redact.Endpoint(endpoint),
 		transport: newTransport(c, endpoint, proxy),
 		masker:    newMasker(c, endpoint, proxy),
 		hooks:     hooks,
-	}, nil
+	}
+	return &Deliverer{sender: func() *sender { return s }}, nil
 }
 
 // newMasker masks everything secret that a peer gets to see.
@@ -84,23 +91,24 @@ func newMasker(cfg *Config, endpoint, proxy *url.URL) *redact.Masker {
 // When ctx ends Deliver returns at once. The endpoint may have taken the batch
 // nonetheless, so deliver it again under the same id.
 func (d *Deliverer) Deliver(ctx context.Context, batch Batch) (Result, error) {
+	s := d.sender()
 	r := &run{
-		Deliverer: d,
-		ctx:       ctx,
-		start:     d.cfg.Clock.Now(),
-		result:    Result{Endpoint: d.name, BatchID: batch.ID},
+		sender: s,
+		ctx:    ctx,
+		start:  s.cfg.Clock.Now(),
+		result: Result{Endpoint: s.name, BatchID: batch.ID},
 	}
 	err := r.deliver(batch)
-	d.hooks.deliveryFinished(ctx, r.result, err)
+	s.hooks.deliveryFinished(ctx, r.result, err)
 	return r.result, err
 }
 
 // Close closes the connections that are idle and gives up dials that nobody
 // waits for. Deliveries under way go on, and later ones open new connections.
-func (d *Deliverer) Close() { d.transport.CloseIdleConnections() }
+func (d *Deliverer) Close() { d.sender().transport.CloseIdleConnections() }
 
 // String names the endpoint by scheme, host and port.
-func (d *Deliverer) String() string { return "delivery.Deliverer(" + d.name + ")" }
+func (d *Deliverer) String() string { return "delivery.Deliverer(" + d.sender().name + ")" }
 
 // Format implements [fmt.Formatter]: every verb prints what String returns.
 func (d *Deliverer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, d.String()) }

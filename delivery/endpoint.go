@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-
-	"github.com/seed-6bcf82c5/auditlog/internal/redact"
 )
 
 // errNotHTTPS is an error of its own as it is also checked before each request.
@@ -43,9 +41,6 @@ func checkEndpoint(u *url.URL) error {
 	}
 	return nil
 }
-
-// endpointName names u by scheme, host and port, as all texts do.
-func endpointName(u *url.URL) string { return redact.Endpoint(u) }
 
 const (
 	// minToken is the least length in bytes of a path segment, and minValue

@@ -74,19 +74,19 @@ func checkValue(value string) error {
 }
 
 // header returns the header of one attempt.
-func (d *Deliverer) header(batchID string, now time.Time) http.Header {
+func (s *sender) header(batchID string, now time.Time) http.Header {
 	h := make(http.Header, 8)
 	h.Set("Content-Type", "text/plain")
-	h.Set("User-Agent", d.cfg.UserAgent)
+	h.Set("User-Agent", s.cfg.UserAgent)
 	h.Set("Webhook-Id", batchID)
 	h.Set("Webhook-Timestamp", strconv.FormatInt(now.Unix(), 10))
-	if d.cfg.Encoding != EncodingNone {
-		h.Set("Content-Encoding", string(d.cfg.Encoding))
+	if s.cfg.Encoding != EncodingNone {
+		h.Set("Content-Encoding", string(s.cfg.Encoding))
 	}
-	if !d.cfg.Authorization.IsZero() {
-		h.Set("Authorization", d.cfg.Authorization.Reveal())
+	if !s.cfg.Authorization.IsZero() {
+		h.Set("Authorization", s.cfg.Authorization.Reveal())
 	}
-	for name, value := range d.cfg.Headers {
+	for name, value := range s.cfg.Headers {
 		h.Set(name, value.Reveal())
 	}
 	return h

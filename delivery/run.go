@@ -14,7 +14,7 @@ import (
 
 // run is one delivery: the attempts and the waits between them.
 type run struct {
-	*Deliverer
+	*sender
 	ctx     context.Context
 	start   time.Time // by the Clock
 	payload *payload

@@ -22,6 +22,11 @@ const (
 	maxIdleConns    = 16
 	idleConnTimeout = 90 * time.Second
 
+	// net/http dials apart from the context of the request, since the next
+	// request may use the connection, so that dials need a timeout of their
+	// own. It is longer than that of an attempt, which has something to say.
+	dialGrace = time.Second
+
 	// An HTTP/2 connection that died in silence would otherwise take every
 	// attempt to its timeout: after so long without a frame it is pinged, and
 	// closed when there is no answer, within the time of one attempt.
@@ -40,7 +45,7 @@ func newTransport(cfg *Config, endpoint, proxy *url.URL) *http.Transport {
 			Certificates:       cfg.Certificates,
 			InsecureSkipVerify: cfg.InsecureSkipVerify, //nolint:gosec // the option's doc warns
 		},
-		TLSHandshakeTimeout:    cfg.AttemptTimeout,
+		TLSHandshakeTimeout:    cfg.AttemptTimeout + dialGrace,
 		ForceAttemptHTTP2:      true, // net/http gives it up where TLS or dialling is custom
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		DisableCompression:     true, // a small answer may unpack to a huge one
@@ -61,8 +66,8 @@ func findProxy(cfg *Config, endpoint *url.URL) (*url.URL, error) {
 		return cfg.Proxy, nil
 	}
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: endpoint})
-	if err != nil { // it quotes the variable, which may hold a password
-		return nil, errors.New("delivery: ProxyFromEnvironment: the proxy set in the environment is no valid URL")
+	if err != nil { // not err: it might quote the variable, which may hold a password
+		return nil, errors.New("delivery: ProxyFromEnvironment: the proxy in the environment cannot be used")
 	}
 	return proxy, nil
 }
@@ -70,23 +75,23 @@ func findProxy(cfg *Config, endpoint *url.URL) (*url.URL, error) {
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // newDialer returns the function that dials the endpoint or the proxy, with the
-// guard in it. net/http dials apart from the request's context, so that the
-// next request may use the connection; hence the timeout here.
+// guard in it.
 func newDialer(cfg *Config, endpoint *url.URL, viaProxy bool) dialFunc {
+	timeout := cfg.AttemptTimeout + dialGrace
 	if cfg.DialContext != nil {
 		return func(ctx context.Context, network, address string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, cfg.AttemptTimeout)
+			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
 			return cfg.DialContext(ctx, network, address)
 		}
 	}
-	dialer := &net.Dialer{Timeout: cfg.AttemptTimeout}
+	dialer := &net.Dialer{Timeout: timeout}
 	switch {
 	case cfg.Guard == nil:
 		return dialer.DialContext
 	case viaProxy:
 		return func(ctx context.Context, network, address string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, cfg.AttemptTimeout)
+			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
 			if err := cfg.Guard.checkHost(ctx, endpoint); err != nil {
 				return nil, err

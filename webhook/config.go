@@ -3,6 +3,7 @@ package webhook
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"time"
@@ -31,8 +32,7 @@ const unconfigured = "unconfigured"
 // endpoint the member endpoint is "unconfigured", and an empty format is "cef".
 //
 // An endpoint may hold a credential in its path or query, as several vendors'
-// do. Log a Config with log/slog, which shows an endpoint's scheme, host and
-// port only; fmt hides the authorization, but prints the endpoint in full.
+// do. log/slog and fmt show an endpoint's scheme, host and port only.
 type Config struct {
 	// Endpoint is the https URL that events are sent to, empty before the
 	// first set-up. See [ValidateEndpoint].
@@ -198,4 +198,11 @@ func origin(endpoint string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-var _ slog.LogValuer = Config{}
+// Format implements [fmt.Formatter]: every verb prints what LogValue shows,
+// since the path of an endpoint can hold a credential.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.LogValue().String()) }
+
+var (
+	_ slog.LogValuer = Config{}
+	_ fmt.Formatter  = Config{}
+)

@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 )
@@ -178,4 +179,10 @@ func (p Patch) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-var _ slog.LogValuer = Patch{}
+// Format implements [fmt.Formatter] as [Config.Format] does.
+func (p Patch) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.LogValue().String()) }
+
+var (
+	_ slog.LogValuer = Patch{}
+	_ fmt.Formatter  = Patch{}
+)

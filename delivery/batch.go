@@ -65,8 +65,8 @@ type Limits struct {
 // The defaults of [Limits]. Receivers that take "1 MB" read it as 1 000 000
 // bytes or more.
 const (
-	DefaultEvents = 500
-	DefaultBytes  = 1_000_000
+	DefaultBatchEvents = 500
+	DefaultBatchBytes  = 1_000_000
 )
 
 // Batches groups lines, in their order, into batches within limits, each with a
@@ -77,10 +77,10 @@ const (
 // its index is yielded instead, as soon as it is met. The lines are copied.
 func Batches(lines iter.Seq[[]byte], limits Limits) iter.Seq2[Batch, error] {
 	if limits.Events <= 0 {
-		limits.Events = DefaultEvents
+		limits.Events = DefaultBatchEvents
 	}
 	if limits.Bytes <= 0 {
-		limits.Bytes = DefaultBytes
+		limits.Bytes = DefaultBatchBytes
 	}
 	return func(yield func(Batch, error) bool) {
 		var body []byte

@@ -1,7 +1,6 @@
 package delivery_test
 
 import (
-	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
@@ -161,24 +160,36 @@ func TestBatchesIsolation(t *testing.T) {
 	t.Parallel()
 
 	var line []byte
-	var kept []delivery.Batch
+	taken := 0
 	reuse := func(yield func([]byte) bool) {
-		for _, s := range []string{"aa", "bb", "cc", "dd", ""} {
+		for _, s := range []string{"aa", "bb", "cc", "dd", "", "ff", "gg", "hh"} {
 			line = append(line[:0], s...)
+			taken++
 			if !yield(line) {
 				return
 			}
 		}
 	}
+	var kept []string
+	var first delivery.Batch
 	for b, err := range delivery.Batches(reuse, delivery.Limits{Events: 2}) {
-		if err != nil {
-			break
+		if err == nil {
+			kept = append(kept, string(b.Body))
 		}
-		kept = append(kept, b)
+		if err == nil && len(kept) == 1 {
+			first = b
+		}
 		if len(kept) == 2 {
 			break
 		}
 	}
-	require.Len(t, kept, 1, "the bad line comes before the batch that is not full yet")
-	require.True(t, bytes.Equal([]byte("aa\nbb"), kept[0].Body))
+	require.Equal(t, []string{"aa\nbb", "cc\ndd"}, kept)
+	require.Equal(t, "aa\nbb", string(first.Body))
+	require.Equal(t, 6, taken, "not one more than was needed")
+
+	for _, err := range delivery.Batches(reuse, delivery.Limits{Events: 9}) {
+		require.Error(t, err)
+		break
+	}
+	require.Equal(t, 6+5, taken)
 }

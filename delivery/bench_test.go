@@ -23,7 +23,7 @@ func benchBatches() []delivery.Batch {
 	batches := make([]delivery.Batch, 16)
 	for i := range batches {
 		var b bytes.Buffer
-		for j := range delivery.DefaultEvents {
+		for j := range delivery.DefaultBatchEvents {
 			if j > 0 {
 				b.WriteByte('\n')
 			}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,6 +27,27 @@ func TestNothingIsSentInTheClear(t *testing.T) {
 		require.Len(t, result.Attempts, 1)
 		require.Equal(t, ReasonConnection, err.(*Error).Reason)
 	}
+}
+
+// net/http may ask for the body again, of the same request.
+func TestRequestBodyCanBeReadAgain(t *testing.T) {
+	t.Parallel()
+
+	d, err := New(Config{Endpoint: "https://siem.example/", Encoding: EncodingNone})
+	require.NoError(t, err)
+	r := &run{sender: d.sender(), payload: newPayload([]byte("body"), EncodingNone), result: Result{Sent: 4}}
+	req := r.request(t.Context(), time.Now())
+	again, err := req.GetBody()
+	require.NoError(t, err)
+	for _, body := range []io.ReadCloser{req.Body, again} {
+		read, err := io.ReadAll(body)
+		require.NoError(t, err)
+		require.Equal(t, "body", string(read))
+		require.NoError(t, body.Close())
+	}
+	require.EqualValues(t, 4, req.ContentLength)
+	r.payload.release()
+	require.Zero(t, r.payload.users.Load())
 }
 
 // A buffer goes back to the pool after the delivery and all of its readers, and

@@ -1,11 +1,14 @@
 package delivery_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +33,50 @@ func TestHTTP2(t *testing.T) {
 		require.Equal(t, string(large.Body), req.body(t))
 	}
 	require.Equal(t, 1, r.connections())
+}
+
+// silentConn loses what is written to it from when it dies, as when a router on
+// the way has forgotten the connection.
+type silentConn struct {
+	net.Conn
+	dead *atomic.Bool
+}
+
+func (c silentConn) Write(b []byte) (int, error) {
+	if c.dead.Load() {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+// An HTTP/2 connection that died in silence fails one attempt, not all.
+func TestHTTP2ConnectionThatDies(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		r := newUnstarted(status(200))
+		r.EnableHTTP2 = true
+		r.usePipes()
+		r.start(t)
+		cfg := r.config()
+		conns := make([]atomic.Bool, 2)
+		dialled := 0
+		cfg.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := r.dial(ctx, network, address)
+			dialled++
+			return silentConn{conn, &conns[dialled-1]}, err
+		}
+		deliverer := newDeliverer(t, cfg)
+		_, err := deliverer.Deliver(t.Context(), batch)
+		require.NoError(t, err)
+
+		conns[0].Store(true)
+		result, err := deliverer.Deliver(t.Context(), batch)
+		require.NoError(t, err)
+		require.Len(t, result.Attempts, 2)
+		require.Less(t, result.Attempts[0].Duration, delivery.DefaultAttemptTimeout)
+		require.Error(t, result.Attempts[0].Err)
+	})
 }
 
 // Connections are kept: one delivery after the other uses one, whatever the

@@ -32,16 +32,16 @@ type outcome struct {
 }
 
 // attempt sends the payload once and adds an Attempt to the result.
-func (r *run) attempt() outcome {
+func (r *run) attempt(ctx context.Context) outcome {
 	a := Attempt{Time: r.cfg.Clock.Now()}
-	o := r.post(&a)
+	o := r.post(ctx, &a)
 	a.Duration = r.cfg.Clock.Now().Sub(a.Time)
 	r.result.Attempts = append(r.result.Attempts, a)
 	return o
 }
 
 // post sends the payload once. It fills in all of a that has to do with HTTP.
-func (r *run) post(a *Attempt) outcome {
+func (r *run) post(ctx context.Context, a *Attempt) outcome {
 	// Once more, next to the wire: nothing goes out in the clear.
 	if err := checkEndpoint(r.endpoint); err != nil {
 		a.Err = fmt.Errorf("the endpoint %w", err)
@@ -51,17 +51,17 @@ func (r *run) post(a *Attempt) outcome {
 	if r.cfg.Timeout > 0 {
 		timeout = min(timeout, r.left())
 	}
-	ctx, cancel := context.WithCancelCause(r.ctx)
+	attemptCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(timeout, func() { cancel(errAttemptTimeout) })
 	defer timer.Stop()
 
 	// RoundTrip rather than a Client: no redirects, and no *url.Error that
 	// quotes the endpoint.
-	resp, err := r.transport.RoundTrip(r.request(ctx, a.Time))
+	resp, err := r.transport.RoundTrip(r.request(attemptCtx, a.Time))
 	switch {
 	case err == nil:
-	case r.ctx.Err() == nil && errors.Is(context.Cause(ctx), errAttemptTimeout):
+	case ctx.Err() == nil && errors.Is(context.Cause(attemptCtx), errAttemptTimeout):
 		a.Err = fmt.Errorf("no answer within %v: %w", timeout, os.ErrDeadlineExceeded)
 		return outcome{retry: true}
 	default:

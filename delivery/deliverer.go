@@ -94,11 +94,10 @@ func (d *Deliverer) Deliver(ctx context.Context, batch Batch) (Result, error) {
 	s := d.sender()
 	r := &run{
 		sender: s,
-		ctx:    ctx,
 		start:  s.cfg.Clock.Now(),
 		result: Result{Endpoint: s.name, BatchID: batch.ID},
 	}
-	err := r.deliver(batch)
+	err := r.deliver(ctx, batch)
 	s.hooks.deliveryFinished(ctx, r.result, err)
 	return r.result, err
 }

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -88,7 +89,7 @@ func (e *Error) Error() string {
 // Unwrap returns what the error wraps.
 func (e *Error) Unwrap() []error {
 	if last := e.Result.Last(); last.Err != nil {
-		return append(e.causes[:len(e.causes):len(e.causes)], last.Err)
+		return append(slices.Clip(e.causes), last.Err)
 	}
 	return e.causes
 }

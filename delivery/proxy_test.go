@@ -38,7 +38,7 @@ func newProxy(t *testing.T, to *receiver) *proxy {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 			return
 		}
-		upstream, err := net.Dial("tcp", to.Listener.Addr().String())
+		upstream, err := new(net.Dialer).DialContext(r.Context(), "tcp", to.Listener.Addr().String())
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)
 			return

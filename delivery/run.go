@@ -15,7 +15,6 @@ import (
 // run is one delivery: the attempts and the waits between them.
 type run struct {
 	*sender
-	ctx     context.Context
 	start   time.Time // by the Clock
 	payload *payload
 	backoff retry.Backoff // nil until the first attempt has failed
@@ -23,7 +22,7 @@ type run struct {
 }
 
 // deliver runs the delivery to its end. It returns nil or an *Error.
-func (r *run) deliver(batch Batch) error {
+func (r *run) deliver(ctx context.Context, batch Batch) error {
 	if batch.ID == "" {
 		r.result.BatchID = NewID()
 	} else if err := checkID(batch.ID); err != nil {
@@ -37,7 +36,7 @@ func (r *run) deliver(batch Batch) error {
 	r.result.Events, r.result.Bytes = events, len(body)
 
 	for {
-		if err := r.admit(); err != nil {
+		if err := r.admit(ctx); err != nil {
 			return err
 		}
 		if r.payload == nil { // not earlier: the wait may have been long
@@ -45,27 +44,27 @@ func (r *run) deliver(batch Batch) error {
 			defer r.payload.release()
 			r.result.Sent = r.payload.buffer.Len()
 		}
-		r.hooks.attemptStarted(r.ctx, r.result)
-		outcome := r.attempt()
-		wait, err := r.decide(outcome)
+		r.hooks.attemptStarted(ctx, r.result)
+		outcome := r.attempt(ctx)
+		wait, err := r.decide(ctx, outcome)
 		r.result.Attempts[len(r.result.Attempts)-1].Wait = wait
-		r.hooks.attemptFinished(r.ctx, r.result)
+		r.hooks.attemptFinished(ctx, r.result)
 		if err != nil {
 			return err
 		}
 		if outcome.delivered {
 			return nil
 		}
-		if err := r.cfg.Clock.Sleep(r.ctx, wait); err != nil {
-			return r.interrupted(err)
+		if err := r.cfg.Clock.Sleep(ctx, wait); err != nil {
+			return r.interrupted(ctx, err)
 		}
 	}
 }
 
 // admit waits until the rate limits allow an attempt.
-func (r *run) admit() error {
-	if r.ctx.Err() != nil {
-		return r.interrupted(context.Cause(r.ctx))
+func (r *run) admit(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return r.interrupted(ctx, context.Cause(ctx))
 	}
 	var taken reservation
 	now := r.cfg.Clock.Now()
@@ -73,30 +72,30 @@ func (r *run) admit() error {
 	if len(r.result.Attempts) == 0 {
 		wait = max(wait, taken.take(r.cfg.EventLimit, now, r.result.Events))
 	}
-	if wait == rate.InfDuration || r.outOfTime(wait) {
+	if wait == rate.InfDuration || r.outOfTime(ctx, wait) {
 		taken.cancel(now)
 		return r.fail(ReasonDeadline, context.DeadlineExceeded)
 	}
 	if wait == 0 {
 		return nil
 	}
-	if err := r.cfg.Clock.Sleep(r.ctx, wait); err != nil {
+	if err := r.cfg.Clock.Sleep(ctx, wait); err != nil {
 		taken.cancel(r.cfg.Clock.Now())
-		return r.interrupted(err)
+		return r.interrupted(ctx, err)
 	}
 	return nil
 }
 
 // decide returns how long to wait for the next attempt, or the error if there
 // is none. Both are zero if the batch is delivered.
-func (r *run) decide(o outcome) (time.Duration, *Error) {
+func (r *run) decide(ctx context.Context, o outcome) (time.Duration, *Error) {
 	switch {
 	case o.delivered:
 		return 0, nil
 	case !o.retry:
 		return 0, r.fail(o.reason)
-	case r.ctx.Err() != nil:
-		return 0, r.interrupted(context.Cause(r.ctx))
+	case ctx.Err() != nil:
+		return 0, r.interrupted(ctx, context.Cause(ctx))
 	case len(r.result.Attempts) > httpretry.MaxRetries:
 		return 0, r.fail(ReasonExhausted)
 	}
@@ -112,7 +111,7 @@ func (r *run) decide(o outcome) (time.Duration, *Error) {
 		jitter := time.Duration(r.cfg.Jitter * rand.Float64() * float64(wait))
 		wait = httpretry.Wait(wait+jitter, 0)
 	}
-	if r.outOfTime(wait) {
+	if r.outOfTime(ctx, wait) {
 		return 0, r.fail(ReasonDeadline, context.DeadlineExceeded)
 	}
 	return wait, nil
@@ -120,8 +119,8 @@ func (r *run) decide(o outcome) (time.Duration, *Error) {
 
 // outOfTime reports whether no time is left after a wait. The deadline of a
 // context is one of real time, whatever the Clock says.
-func (r *run) outOfTime(wait time.Duration) bool {
-	if deadline, ok := r.ctx.Deadline(); ok && time.Until(deadline) <= wait {
+func (r *run) outOfTime(ctx context.Context, wait time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
 		return true
 	}
 	return r.cfg.Timeout > 0 && r.left() <= wait
@@ -134,8 +133,8 @@ func (r *run) left() time.Duration {
 
 // interrupted returns the error for a delivery that its context, or its Clock,
 // has ended.
-func (r *run) interrupted(cause error) *Error {
-	ended, reason := r.ctx.Err(), ReasonCanceled
+func (r *run) interrupted(ctx context.Context, cause error) *Error {
+	ended, reason := ctx.Err(), ReasonCanceled
 	if errors.Is(ended, context.DeadlineExceeded) {
 		reason = ReasonDeadline
 	}

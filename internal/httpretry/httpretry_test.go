@@ -16,10 +16,10 @@ func TestNewBackoff(t *testing.T) {
 
 	for range 2 { // each chain starts anew
 		backoff := httpretry.NewBackoff()
-		for _, want := range []time.Duration{1, 2, 4, 8} {
+		for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second} {
 			wait, stop := backoff.Next()
 			require.False(t, stop)
-			require.Equal(t, want*time.Second, wait)
+			require.Equal(t, want, wait)
 		}
 		_, stop := backoff.Next()
 		require.True(t, stop)

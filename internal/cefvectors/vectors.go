@@ -146,7 +146,7 @@ func (v *encodeVector) finish(e *cef.Encoder) string {
 
 func (v *encodeVector) compare(got []byte, replaced int, err error) string {
 	if v.Expected.Error != nil {
-		// An assertion, for the interpreter's errors.As knows none of its types.
+		//nolint:errorlint // the interpreter's errors.As knows none of its types
 		if field, ok := err.(*cef.FieldError); !ok || field.Field != *v.Expected.Error {
 			return "error is " + text(err) + ", want one of the field " + strconv.Quote(*v.Expected.Error)
 		}
@@ -227,6 +227,7 @@ func (v *parseVector) check() string {
 	}
 	got, err := cef.Parse([]byte(raw(v.Input.Line)), mode)
 	if v.Expected.Error != nil {
+		//nolint:errorlint // as above
 		if syntax, ok := err.(*cef.SyntaxError); !ok || syntax.Offset != *v.Expected.Error {
 			return "error is " + text(err) + ", want one at byte " + strconv.Itoa(*v.Expected.Error)
 		}

@@ -76,8 +76,12 @@ func status(codes ...int) answer {
 	return func(w http.ResponseWriter, _ *http.Request, n int) { w.WriteHeader(codes[min(n, len(codes)-1)]) }
 }
 
-// hang answers nothing until the client has gone.
-func hang(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() }
+// hang answers nothing until the client has gone, and nothing then: the client
+// may still read while it closes.
+func hang(_ http.ResponseWriter, r *http.Request, _ int) {
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
+}
 
 // newReceiver returns a receiver on a loopback socket.
 func newReceiver(t testing.TB, answer answer) *receiver {

@@ -80,48 +80,52 @@ func TestHTTP2ConnectionThatDies(t *testing.T) {
 }
 
 // Connections are kept: one delivery after the other uses one, whatever the
-// answers, and so do the attempts of one.
+// answers, and so do the attempts of one. (On virtual time, since net/http
+// gives a connection up when this machine is slow.)
 func TestConnectionReuse(t *testing.T) {
 	t.Parallel()
 
-	receiver := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, n int) {
-		w.WriteHeader([]int{200, 503, 401}[n%3])
-		_, _ = w.Write(make([]byte, n*1000))
-	})
-	cfg := receiver.config()
-	cfg.Clock = newFakeClock()
-	deliverer := newDeliverer(t, cfg)
-	for range 20 {
-		_, _ = deliverer.Deliver(t.Context(), batch)
-	}
-	require.Equal(t, 1, receiver.connections())
+	synctest.Test(t, func(t *testing.T) {
+		receiver := newPipeReceiver(t, func(w http.ResponseWriter, _ *http.Request, n int) {
+			w.WriteHeader([]int{200, 503, 401}[n%3])
+			_, _ = w.Write(make([]byte, n*1000))
+		})
+		deliverer := newDeliverer(t, receiver.config())
+		for range 20 {
+			_, _ = deliverer.Deliver(t.Context(), batch)
+		}
+		require.Equal(t, 1, receiver.connections())
 
-	deliverer.Close()
-	before := len(receiver.received())
-	_, _ = deliverer.Deliver(t.Context(), batch) // works after Close
-	require.Greater(t, len(receiver.received()), before)
-	require.Equal(t, 2, receiver.connections())
+		deliverer.Close()
+		before := len(receiver.received())
+		_, _ = deliverer.Deliver(t.Context(), batch) // works after Close
+		require.Greater(t, len(receiver.received()), before)
+		require.Equal(t, 2, receiver.connections())
+	})
 }
 
 func TestConcurrentDeliveriesKeepTheirConnections(t *testing.T) {
 	t.Parallel()
 
-	const n = 8
-	var round sync.WaitGroup
-	receiver := newReceiver(t, func(http.ResponseWriter, *http.Request, int) {
-		round.Done()
-		round.Wait() // all of a round are under way at once
-	})
-	deliverer := newDeliverer(t, receiver.config())
-	for range 3 {
-		round.Add(n)
-		var all sync.WaitGroup
-		for range n {
-			all.Go(func() { _, _ = deliverer.Deliver(t.Context(), batch) })
+	synctest.Test(t, func(t *testing.T) {
+		const n = 8
+		var round sync.WaitGroup
+		receiver := newPipeReceiver(t, func(http.ResponseWriter, *http.Request, int) {
+			round.Done()
+			round.Wait() // all of a round are under way at once
+		})
+		deliverer := newDeliverer(t, receiver.config())
+		for range 3 {
+			round.Add(n)
+			var all sync.WaitGroup
+			for range n {
+				all.Go(func() { _, _ = deliverer.Deliver(t.Context(), batch) })
+			}
+			all.Wait()
+			synctest.Wait() // until the connections are idle
 		}
-		all.Wait()
-	}
-	require.Equal(t, n, receiver.connections())
+		require.Equal(t, n, receiver.connections())
+	})
 }
 
 // A connection that the server closed while it was idle costs no attempt.

@@ -44,6 +44,10 @@ func New(cfg Config) (*Deliverer, error) {
 	c := cfg.withDefaults()
 	c.Headers = maps.Clone(c.Headers)
 	c.Certificates = slices.Clone(c.Certificates)
+	if c.Proxy != nil {
+		proxy := *c.Proxy
+		c.Proxy = &proxy
+	}
 	if c.Guard != nil {
 		c.Guard = &Guard{Allow: slices.Clone(c.Guard.Allow), Ports: slices.Clone(c.Guard.Ports)}
 	}

@@ -98,7 +98,9 @@ func TestProxy(t *testing.T) {
 			cfg.Guard = tt.guard
 			cfg.Proxy = p.url(t)
 			cfg.Proxy.User = url.UserPassword("user", "t0k-proxy")
-			result, err := newDeliverer(t, cfg).Deliver(t.Context(), batch)
+			deliverer := newDeliverer(t, cfg)
+			cfg.Proxy.Host = "127.0.0.1:1" // New has made a copy
+			result, err := deliverer.Deliver(t.Context(), batch)
 			if tt.rule == "" {
 				require.NoError(t, err)
 				require.Contains(t, []string{tt.host, tt.host + ":443"}, p.target.Load())

@@ -1,0 +1,21 @@
+module github.com/seed-6bcf82c5/auditlog/benchmarks
+
+go 1.26.0
+
+replace github.com/seed-6bcf82c5/auditlog => ../
+
+require (
+	github.com/google/go-cmp v0.7.0
+	github.com/hashicorp/go-retryablehttp v0.7.8
+	github.com/klauspost/compress v1.20.3
+	github.com/seed-6bcf82c5/auditlog v0.0.0-00010101000000-000000000000
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
+	github.com/sethvargo/go-retry v0.5.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/time v0.16.0 // indirect
+)

@@ -20,10 +20,11 @@ import (
 )
 
 // handWritten is what a careful engineer writes for one receiver without the
-// SDK. It reuses connections, compressors and buffers, retries what the SDK
-// retries and waits as long, but has no hooks, limits, guard or masking, tells
-// nothing about its attempts, and is safe only with receivers that read a body
-// to its end before they answer, for its buffer is reused after that.
+// SDK. It reuses connections, compressors and buffers, and retries the same
+// statuses after the same waits, but has no hooks, limits, guard or masking,
+// tells nothing about its attempts, retries bad certificates, and is safe only
+// with receivers that read a body to its end before they answer, for its buffer
+// is reused after that.
 type handWritten struct {
 	client *http.Client
 	url    string

@@ -10,7 +10,7 @@ import (
 // Access is a request to the API. A pointer is nil where the event has no such
 // attribute; the empty string is another thing.
 type Access struct {
-	Time          time.Time // when the line was made; whole seconds are kept
+	Time          time.Time // required: when the line was made; whole seconds are kept
 	ReceivedAt    time.Time // rt, in milliseconds; the zero time stands for Time
 	Source        string    // src: the IP address of the caller
 	Request       string    // the path, without host and query
@@ -24,7 +24,7 @@ type Access struct {
 	TraceID       string
 	Query         string
 	Signature     *string
-	Extra         []Attribute // further ones, before the signature
+	Extra         []Attribute // of other keys; they stand before the signature
 }
 
 // Event builds the event: Konnect's header, the severity that follows from the

@@ -99,11 +99,11 @@ func canonicalInt(text string) (int64, bool) {
 	return n, err == nil
 }
 
-// typed gives v the one type that Konnect's documentation has for the key,
-// where its text allows: samples in the wild have rt and success as strings and
-// trace_id as a number. No digit is lost.
-func typed(key string, v Value) Value {
-	switch keyTypes[rankOf(key)] {
+// typed gives v the one type that Konnect's documentation has for the key of
+// the rank, where its text allows: samples in the wild have rt and success as
+// strings and trace_id as a number. No digit is lost.
+func typed(r rank, v Value) Value {
+	switch keyTypes[r] {
 	case typeInt:
 		if v.kind == ValueString {
 			if n, ok := canonicalInt(v.str); ok {

@@ -69,7 +69,7 @@ type Authentication struct {
 	TraceID       string
 	UserAgent     string
 	Signature     *string
-	Extra         []Attribute // further ones, before the signature
+	Extra         []Attribute // of other keys; they stand before the signature
 }
 
 // Event builds the event: Konnect's header, the severity that follows from the

@@ -9,7 +9,7 @@ import (
 // Authorization is a check whether a principal may do something. A pointer is
 // nil where the event has no such attribute; the empty string is another thing.
 type Authorization struct {
-	Time          time.Time // when the line was made; whole seconds are kept
+	Time          time.Time // required: when the line was made; whole seconds are kept
 	ReceivedAt    time.Time // rt, in milliseconds; the zero time stands for Time
 	Service       string    // event class id: the service that checked
 	Resource      string    // name after "Authz.": the path of the resource
@@ -24,7 +24,7 @@ type Authorization struct {
 	TraceID       string
 	UserAgent     string
 	Signature     *string
-	Extra         []Attribute // further ones, before the signature
+	Extra         []Attribute // of other keys; they stand before the signature
 }
 
 // Event builds the event: Konnect's header, severity 1 if the check granted and

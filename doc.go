@@ -15,12 +15,16 @@
 // # What a format cannot carry
 //
 // An event goes from CEF to JSON to CPS and back to CEF and is the same, byte
-// for byte, if it is one of Konnect's kinds with Konnect's host. In general:
+// for byte, if it is as Konnect sends it: of one of its kinds, with a time, its
+// host, and its attributes in its order. In general:
 //
 //   - CEF carries no types. Reading CEF, rt and status are integers, and
 //     success, granted and kong_initiated are booleans, where their text is
 //     exactly what such a value is written as; everything else is a string. So a
 //     custom attribute that is a number or a boolean becomes a string.
+//   - JSON and CPS give the attributes of Konnect's events (by vendor or kind)
+//     the one type that is documented for them, reading and writing, where their
+//     text allows. Those of other products keep the type that they have.
 //   - CEF carries no control characters but TAB, CR and LF, and no trailing
 //     spaces in the last value; see package cef. It takes only keys that package
 //     cef allows; any other is an error.

@@ -15,8 +15,8 @@ const (
 	KonnectVersion = "1.0"
 )
 
-// SignatureKey is the key of the attribute that holds an event's signature. It
-// stands last in every format.
+// SignatureKey is the key of the attribute that holds an event's signature. JSON
+// and CPS put it last; for CEF it must be the last of the attributes.
 const SignatureKey = "sig"
 
 // Event is one entry of an audit log: a header, which every CEF line has, and
@@ -38,6 +38,10 @@ func (e *Event) Get(key string) (Value, bool) {
 	}
 	return Value{}, false
 }
+
+// isKonnects reports whether the types that Konnect's documentation gives
+// attributes hold for the event.
+func (e *Event) isKonnects() bool { return e.Vendor == KonnectVendor || e.Kind() != KindOther }
 
 // Kind is one of the three kinds of event that Konnect sends, or KindOther.
 type Kind uint8

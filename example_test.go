@@ -42,7 +42,7 @@ func ExampleFormat_Append() {
 		Header: cef.Header{
 			Time: now, Host: "billing.example.com",
 			Vendor: "Example", Product: "Billing", Version: "2.1",
-			ClassID: "invoice", Name: "Invoice deleted", Severity: cef.High,
+			ClassID: "invoice", Name: "Invoice deleted", Severity: cef.SeverityHigh,
 		},
 		Attributes: []auditlog.Attribute{
 			auditlog.Time("rt", now),

@@ -25,8 +25,8 @@ const (
 func (f Format) Valid() bool { return f == CEF || f == JSON || f == CPS }
 
 // Append appends e as a line, without a line break. It allocates nothing while
-// dst has room (and, for JSON and CPS, while e has at most 64 attributes of
-// keys that Konnect does not have). On error, a [*FieldError], it returns dst
+// dst has room (for JSON and CPS, while e has at most 64 attributes of keys that
+// Konnect does not have, and no Prefix). On error, a [*FieldError], it returns dst
 // as it was.
 func (f Format) Append(dst []byte, e *Event) ([]byte, error) {
 	switch f {
@@ -46,14 +46,15 @@ func (f Format) Append(dst []byte, e *Event) ([]byte, error) {
 }
 
 // Parse reads a line of the format; a line break at its end is ignored. It
-// tolerates what is seen in the wild: CEF as [cef.Lenient] does, JSON with the
-// types of numbers, booleans and strings mixed up. An error is a [*SyntaxError]
-// or a [*FieldError]. The event does not refer to line.
+// tolerates what is seen in the wild: CEF as [cef.Lenient] does ([cef.Parse]
+// tells what was tolerated), JSON with the types of Konnect's attributes mixed
+// up, with null for what is absent, and with bytes that are not UTF-8. An error
+// is a [*SyntaxError] or a [*FieldError]. The event does not refer to line.
 func (f Format) Parse(line []byte) (Event, error) { return f.parse(line, cef.Lenient) }
 
-// ParseStrict is Parse for lines that are exactly as this package writes them:
-// CEF is read as [cef.Strict], and in JSON and CPS the known members have their
-// documented types and no bytes are invalid UTF-8.
+// ParseStrict is Parse without the tolerance: CEF is read as [cef.Strict], and
+// in JSON and CPS Konnect's attributes have their documented types, there is no
+// null, and all text is UTF-8. White space and the order of members are free.
 func (f Format) ParseStrict(line []byte) (Event, error) { return f.parse(line, cef.Strict) }
 
 func (f Format) parse(line []byte, mode cef.Mode) (Event, error) {
@@ -111,6 +112,11 @@ func appendCEF(dst []byte, e *Event) ([]byte, error) {
 			enc.Int(a.Key, a.Value.num)
 		case ValueBool:
 			enc.Bool(a.Key, a.Value.num == 1)
+		case ValueNumber:
+			if err := a.checkNumber(); err != nil {
+				return dst, err
+			}
+			enc.String(a.Key, a.Value.str)
 		default:
 			enc.String(a.Key, a.Value.str)
 		}
@@ -128,7 +134,7 @@ func parseCEF(line []byte, mode cef.Mode) (Event, error) {
 		e.Attributes = make([]Attribute, len(r.Extensions))
 	}
 	for i, x := range r.Extensions {
-		e.Attributes[i] = Attribute{x.Key, typed(x.Key, Value{str: x.Value})}
+		e.Attributes[i] = Attribute{x.Key, typed(rankOf(x.Key), Value{str: x.Value})}
 	}
 	return e, nil
 }

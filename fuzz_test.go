@@ -3,6 +3,7 @@ package auditlog_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -74,6 +75,7 @@ func FuzzParse(f *testing.F) {
 // them as it was but for what is not UTF-8, and no other members.
 func FuzzJSON(f *testing.F) {
 	f.Add("name", "value", "rt", "\"", int64(1))
+	f.Add("Ingress", "v", "success", "true", int64(1))
 	f.Add("\x00\u2028", "\xff", "sig", "\\\",\"granted\":true,\"x\":\"", int64(-1))
 	f.Fuzz(func(t *testing.T, name, v1, k2, v2 string, n int64) {
 		event := bare(auditlog.String("user_agent", v1), auditlog.String(k2, v2), auditlog.Int("rt", n))
@@ -84,15 +86,26 @@ func FuzzJSON(f *testing.F) {
 			return
 		}
 		var members map[string]any
-		require.NoError(t, json.Unmarshal(line, &members))
+		decoder := json.NewDecoder(bytes.NewReader(line))
+		decoder.UseNumber()
+		require.NoError(t, decoder.Decode(&members))
 		require.Len(t, members, 7+3)
 		valid := func(s string) string { return string([]rune(s)) }
 		require.Equal(t, valid(v1), members["user_agent"])
-		require.Equal(t, valid(v2), members[valid(k2)])
+		if got, ok := members[k2].(string); ok { // a true of Konnect's is no string
+			require.Equal(t, valid(v2), got)
+		} else {
+			require.Equal(t, v2, fmt.Sprint(members[k2]))
+		}
 		require.Equal(t, valid(name), members["name"])
 		require.NotContains(t, string(line), "\n")
-		back, err := auditlog.JSON.ParseStrict(line)
+		back, err := auditlog.JSON.Parse(line)
 		require.NoError(t, err)
+		if strict, err := auditlog.JSON.ParseStrict(line); err == nil { // a text may stand where Konnect has a number
+			require.Empty(t, cmp.Diff(back, strict))
+		} else {
+			require.ErrorContains(t, err, "of another type")
+		}
 		again, err := auditlog.JSON.Append(nil, &back)
 		require.NoError(t, err)
 		require.Equal(t, string(line), string(again))

@@ -23,7 +23,8 @@ var quoted = func() (q [ranks]string) {
 // keys are put in the place of their rank, custom ones, usually few, are merged
 // in.
 func appendJSON(dst []byte, e *Event) ([]byte, error) {
-	if err := checkHeader(e); err != nil {
+	timestamp := cef.Timestamp(e.Prefix) // stands for the time where there is one
+	if err := checkHeader(e, timestamp); err != nil {
 		return dst, err
 	}
 	var known [ranks]*Value
@@ -51,9 +52,10 @@ func appendJSON(dst []byte, e *Event) ([]byte, error) {
 			}
 		}
 	}
-	if e.Time.IsZero() && cef.Timestamp(e.Prefix) == "" {
+	if e.Time.IsZero() && timestamp == "" {
 		members &^= 1 << rankTS
 	}
+	konnects := e.isKonnects()
 
 	b := dst // every member brings a comma; the first one becomes the brace
 	for members != 0 {
@@ -68,15 +70,19 @@ func appendJSON(dst []byte, e *Event) ([]byte, error) {
 		}
 		v := known[r]
 		if v == nil {
-			b = appendHeader(b, e, r)
+			b = appendHeader(b, e, r, timestamp)
 			continue
+		}
+		if konnects && !keyTypes[r].of(*v) {
+			retyped := typed(r, *v)
+			v = &retyped
 		}
 		if v.kind == ValueString {
 			b = appendPair(b, quoted[r], v.str)
 			continue
 		}
 		var err error
-		if b, err = appendValue(append(b, quoted[r]...), keyNames[r], v); err != nil {
+		if b, err = appendValue(append(b, quoted[r]...), &Attribute{keyNames[r], *v}); err != nil {
 			return dst, err
 		}
 	}
@@ -98,12 +104,14 @@ func taken(key string, r rank) error {
 	return &FieldError{Field: key, Reason: "stands twice"}
 }
 
-// checkHeader refuses what JSON could not carry or no format allows.
-func checkHeader(e *Event) error {
-	switch {
+// checkHeader refuses what could not be read back.
+func checkHeader(e *Event, timestamp string) error {
+	switch at := e.Time.Unix(); {
 	case !e.Severity.Valid():
 		return &FieldError{Field: "severity", Reason: "is not 0 to 10 or one of the words"}
-	case e.Time.Unix() < minTime || e.Time.Unix() > maxTime:
+	case e.CEFVersion < 0 || e.CEFVersion > 999:
+		return &FieldError{Field: "cef_version", Reason: "is not within 0 to 999"}
+	case timestamp == "" && (at < minTime || at > maxTime):
 		return &FieldError{Field: "time", Reason: "is not within the years 0 to 9999"}
 	}
 	return nil
@@ -115,7 +123,7 @@ const (
 )
 
 // appendHeader writes the member that is a header field.
-func appendHeader(b []byte, e *Event, r rank) []byte {
+func appendHeader(b []byte, e *Event, r rank, timestamp string) []byte {
 	text := ""
 	switch r {
 	case rankVendor:
@@ -136,7 +144,7 @@ func appendHeader(b []byte, e *Event, r rank) []byte {
 		}
 		text = e.Severity.String()
 	default: // rankTS
-		if text = cef.Timestamp(e.Prefix); text == "" {
+		if text = timestamp; text == "" {
 			b = append(append(b, quoted[r]...), '"')
 			return append(e.Time.UTC().AppendFormat(b, time.RFC3339Nano), '"')
 		}
@@ -144,25 +152,34 @@ func appendHeader(b []byte, e *Event, r rank) []byte {
 	return appendPair(b, quoted[r], text)
 }
 
+// appendMember writes an attribute of a key that is not known.
 func appendMember(b []byte, a *Attribute) ([]byte, error) {
+	if !plain(a.Key) && !utf8.ValidString(a.Key) { // two such keys might become one
+		return b, &FieldError{Field: a.Key, Reason: "is a key that is not UTF-8"}
+	}
 	b = appendPair(b, ",", a.Key)
-	return appendValue(append(b, ':'), a.Key, &a.Value)
+	return appendValue(append(b, ':'), a)
 }
 
-func appendValue(b []byte, key string, v *Value) ([]byte, error) {
-	switch v.kind {
+func appendValue(b []byte, a *Attribute) ([]byte, error) {
+	switch a.Value.kind {
 	case ValueInt:
-		return strconv.AppendInt(b, v.num, 10), nil
+		return strconv.AppendInt(b, a.Value.num, 10), nil
 	case ValueBool:
-		return strconv.AppendBool(b, v.num == 1), nil
+		return strconv.AppendBool(b, a.Value.num == 1), nil
 	case ValueNumber:
-		if n := numberLen(v.str); n == 0 || n != len(v.str) {
-			return b, &FieldError{Field: key, Reason: "is not a JSON number"}
-		}
-		return append(b, v.str...), nil
+		return append(b, a.Value.str...), a.checkNumber()
 	default:
-		return appendPair(b, "", v.str), nil
+		return appendPair(b, "", a.Value.str), nil
 	}
+}
+
+// checkNumber checks the text of a ValueNumber.
+func (a *Attribute) checkNumber() error {
+	if n := numberLen(a.Value.str); n == 0 || n != len(a.Value.str) {
+		return &FieldError{Field: a.Key, Reason: "is not a JSON number"}
+	}
+	return nil
 }
 
 // appendPair writes what stands before a string, and the string in quotes. It

@@ -119,6 +119,20 @@ const (
 	typeBool
 )
 
+// of reports whether v is of the type.
+func (t keyType) of(v Value) bool {
+	switch t {
+	case typeString:
+		return v.kind == ValueString
+	case typeInt:
+		return v.kind == ValueInt
+	case typeBool:
+		return v.kind == ValueBool
+	default:
+		return true
+	}
+}
+
 var keyTypes = func() (types [ranks]keyType) {
 	for r := rankAct; r < ranks; r++ {
 		types[r] = typeString

@@ -19,7 +19,7 @@ type parser struct {
 	strict bool
 
 	seen   uint64          // ranks of the members read
-	custom map[string]bool // keys of the others, once there are many
+	custom map[string]bool // keys of the others, once there are many or a null
 }
 
 func parseJSON(line []byte, cps bool, mode cef.Mode) (Event, error) {
@@ -64,13 +64,14 @@ func (p *parser) object(e *Event) error {
 	if err := p.take('{'); err != nil {
 		return err
 	}
-	const headerMembers = 8
+	const headerMembers, usual = 8, 32 // colons prove nothing
 	if n := strings.Count(p.text, `":`) - headerMembers; n > 0 {
-		e.Attributes = make([]Attribute, 0, n)
+		e.Attributes = make([]Attribute, 0, min(n, usual))
 	}
 	timestamp := ""
-	for p.space(); !p.next('}'); {
-		if len(e.Attributes) > 0 || p.seen != 0 {
+	p.space()
+	for first := true; !p.next('}'); first = false {
+		if !first {
 			if err := p.take(','); err != nil {
 				return err
 			}
@@ -90,6 +91,11 @@ func (p *parser) object(e *Event) error {
 	}
 	if err := setTime(e, timestamp); err != nil {
 		return err
+	}
+	if e.isKonnects() {
+		if err := p.retype(e.Attributes); err != nil {
+			return err
+		}
 	}
 	if len(e.Attributes) == 0 {
 		e.Attributes = nil
@@ -116,18 +122,35 @@ func (p *parser) member(e *Event, timestamp *string) error {
 	if err := p.take(':'); err != nil {
 		return err
 	}
+	p.space()
+	header := r != unknownKey && headerRanks&(1<<r) != 0
+	if !p.strict && !header && strings.HasPrefix(p.text[p.i:], "null") {
+		p.i += len("null")
+		p.custom = p.keys(e)
+		p.custom[key] = true
+		return nil // absent, but not to stand again
+	}
 	v, err := p.value(key)
 	if err != nil {
 		return err
 	}
-	if r != unknownKey && headerRanks&(1<<r) != 0 {
+	if header {
 		return p.setHeader(e, r, v, timestamp)
 	}
-	t := typed(key, v)
-	if p.strict && t != v {
-		return &FieldError{Field: key, Reason: "is of another type than documented"}
+	e.Attributes = append(e.Attributes, Attribute{key, v})
+	return nil
+}
+
+// retype gives Konnect's attributes their documented types.
+func (p *parser) retype(attributes []Attribute) error {
+	for i := range attributes {
+		a := &attributes[i]
+		r := rankOf(a.Key)
+		if p.strict && !keyTypes[r].of(a.Value) {
+			return &FieldError{Field: a.Key, Reason: "is of another type than documented"}
+		}
+		a.Value = typed(r, a.Value)
 	}
-	e.Attributes = append(e.Attributes, Attribute{key, t})
 	return nil
 }
 
@@ -143,15 +166,22 @@ func (p *parser) repeated(e *Event, key string, r rank) bool {
 		_, ok := e.Get(key)
 		return ok
 	}
-	if p.custom == nil {
-		p.custom = make(map[string]bool)
-		for i := range e.Attributes {
-			p.custom[e.Attributes[i].Key] = true
-		}
-	}
+	p.custom = p.keys(e)
 	repeated := p.custom[key]
 	p.custom[key] = true
 	return repeated
+}
+
+// keys returns p.custom, made if need be.
+func (p *parser) keys(e *Event) map[string]bool {
+	if p.custom != nil {
+		return p.custom
+	}
+	keys := make(map[string]bool)
+	for i := range e.Attributes {
+		keys[e.Attributes[i].Key] = true
+	}
+	return keys
 }
 
 // setHeader sets the header field of the rank. The time is set later, since
@@ -176,6 +206,9 @@ func (p *parser) setHeader(e *Event, r rank, v Value, timestamp *string) error {
 		severity, err := cef.ParseSeverity(text)
 		if err != nil {
 			return err
+		}
+		if p.strict && severity.String() != text {
+			return &FieldError{Field: keyNames[r], Reason: "is in another form than documented"}
 		}
 		e.Severity = severity
 	case rankTS:
@@ -215,7 +248,6 @@ func setTime(e *Event, timestamp string) error {
 
 // value reads a string, a number, true or false.
 func (p *parser) value(key string) (Value, error) {
-	p.space()
 	rest := p.text[p.i:]
 	switch {
 	case rest == "":
@@ -309,6 +341,9 @@ func (p *parser) unescape(i int) (string, error) {
 			r, size := unescapeRune(p.text[i:])
 			if size == 0 {
 				return "", p.errorAt(i, "not an escape sequence")
+			}
+			if r == utf8.RuneError && p.strict && !strings.EqualFold(p.text[i:i+size], `\ufffd`) {
+				return "", p.errorAt(i, "half a surrogate pair")
 			}
 			b = utf8.AppendRune(b, r)
 			i += size

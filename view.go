@@ -53,7 +53,7 @@ func (v *view) find(key string) (Value, bool) {
 	for i, a := range v.event.Attributes {
 		if a.Key == key && !v.taken[i] {
 			v.taken[i] = true
-			return typed(key, a.Value), true
+			return typed(rankOf(key), a.Value), true
 		}
 	}
 	return Value{}, false

@@ -59,7 +59,7 @@ func TestEncoderAllocatesNothing(t *testing.T) {
 		}
 	}))
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		e.BeginPrepared(buf, &p, h.Time, "c", "n", cef.Unknown)
+		e.BeginPrepared(buf, &p, h.Time, "c", "n", cef.SeverityUnknown)
 		extensions(&e)
 		if _, err := e.End(); err != nil {
 			t.Error(err)
@@ -98,6 +98,43 @@ func TestEncoderIsReusable(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "CEF:0|v\uFFFD|||||0|a=\uFFFD", string(line))
 	require.Equal(t, 2, e.Replaced())
+}
+
+func TestLineThatWasNotBegun(t *testing.T) {
+	t.Parallel()
+	var e cef.Encoder
+	for _, extend := range []func(){
+		func() {},
+		func() { e.String("a", "b") },
+		func() { e.Int("bad key", 1) },
+		func() { e.Date("a", time.Time{}, cef.LayoutYear) },
+	} {
+		e.Begin([]byte(konnectLine), &cef.Header{})
+		_, err := e.End()
+		require.NoError(t, err)
+		extend()
+		line, err := e.End()
+		require.EqualError(t, err, `field "header": is missing: the line was not begun`)
+		require.Empty(t, line)
+	}
+}
+
+func TestErrorsBelongToTheCaller(t *testing.T) {
+	t.Parallel()
+	for range 2 {
+		_, err := cef.Prepare(&cef.Header{Host: "a b"})
+		var field *cef.FieldError
+		require.ErrorAs(t, err, &field)
+		require.Contains(t, field.Reason, "a space")
+		field.Reason = "changed"
+	}
+}
+
+func TestEqualsSignsMakeNoRoom(t *testing.T) {
+	line := []byte("CEF:0|v|p|1|c|n|1|a=" + strings.Repeat("=", 1<<20))
+	r, err := cef.Parse(line, cef.Lenient)
+	require.NoError(t, err)
+	require.LessOrEqual(t, cap(r.Extensions), 32)
 }
 
 func TestFirstErrorStays(t *testing.T) {
@@ -140,7 +177,7 @@ func TestPrepared(t *testing.T) {
 	t.Parallel()
 	h := cef.Header{
 		Time: time.Unix(1, 0), Host: "h", CEFVersion: 1, Vendor: "v|", Product: "p\n", Version: "\x00",
-		ClassID: "c\\", Name: "n|", Severity: cef.High,
+		ClassID: "c\\", Name: "n|", Severity: cef.SeverityHigh,
 	}
 	p, err := cef.Prepare(&h)
 	require.NoError(t, err)
@@ -162,6 +199,10 @@ func TestPrepared(t *testing.T) {
 			require.Equal(t, plain.Replaced(), prepared.Replaced())
 		})
 	}
+	var unprepared cef.Encoder
+	unprepared.BeginPrepared(nil, &cef.Prepared{}, time.Time{}, "c", "n", 1)
+	_, err = unprepared.End()
+	require.EqualError(t, err, `field "header": was not prepared`)
 	for field, bad := range map[string]cef.Header{"host": {Host: "a b"}, "cef_version": {CEFVersion: 1000}} {
 		_, err := cef.Prepare(&bad)
 		var e *cef.FieldError
@@ -210,10 +251,15 @@ func TestParseSeverity(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, s, got)
 	}
-	require.Equal(t, "Very-High", cef.VeryHigh.String())
+	require.Equal(t, "Very-High", cef.SeverityVeryHigh.String())
 	require.Equal(t, "Severity(16)", cef.Severity(16).String())
-	_, err := cef.ParseSeverity("low")
-	require.EqualError(t, err, `field "severity": "low" is not 0 to 10, Unknown, Low, Medium, High or Very-High`)
+	for text, want := range map[string]cef.Severity{"low": cef.SeverityLow, " 05 ": 5, "VERY-HIGH": cef.SeverityVeryHigh} {
+		got, err := cef.ParseSeverity(text)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err := cef.ParseSeverity("lowest")
+	require.EqualError(t, err, `field "severity": "lowest" is not 0 to 10, Unknown, Low, Medium, High or Very-High`)
 }
 
 func TestParseTime(t *testing.T) {
@@ -304,7 +350,8 @@ func TestValidate(t *testing.T) {
 		{"empty values", []cef.Extension{{"src", ""}, {"rt", ""}, {"spt", ""}}, nil},
 		{"integer", []cef.Extension{{"spt", "80"}, {"dpt", "x"}, {"cnt", "3000000000"}}, []violation{{"dpt", cef.RuleType}, {"cnt", cef.RuleType}}},
 		{"long", []cef.Extension{{"cn1", "3000000000"}, {"cn2", "1.5"}}, []violation{{"cn2", cef.RuleType}}},
-		{"double", []cef.Extension{{"cfp1", "1.5"}, {"cfp2", "a"}}, []violation{{"cfp2", cef.RuleType}}},
+		{"double", []cef.Extension{{"cfp1", "-1.5e+3"}, {"cfp2", "a"}, {"cfp3", "NaN"}, {"cfp4", "0x1p-2"}, {"slat", "1_0"}},
+			[]violation{{"cfp2", cef.RuleType}, {"cfp3", cef.RuleType}, {"cfp4", cef.RuleType}, {"slat", cef.RuleType}}},
 		{"time", []cef.Extension{{"rt", "Jun 18 2025 21:01:06"}, {"end", "then"}}, []violation{{"end", cef.RuleType}}},
 		{"address", []cef.Extension{{"src", "192.0.2.1"}, {"dst", "host"}}, []violation{{"dst", cef.RuleType}}},
 		{"IPv6 address", []cef.Extension{{"c6a1", "::1"}, {"c6a2", "192.0.2.1"}}, []violation{{"c6a2", cef.RuleType}}},
@@ -328,6 +375,16 @@ func TestValidate(t *testing.T) {
 			require.Empty(t, cmp.Diff(test.want, got))
 		})
 	}
+}
+
+// Were it quadratic, the test would not end.
+func TestValidateIsLinear(t *testing.T) {
+	t.Parallel()
+	r := cef.Record{Extensions: make([]cef.Extension, 1<<20)}
+	for i := range r.Extensions {
+		r.Extensions[i].Key = "cs1Label"
+	}
+	require.Len(t, cef.Validate(&r), 1<<20)
 }
 
 // The package must stay loadable where little of the standard library is.

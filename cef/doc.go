@@ -19,6 +19,11 @@
 //     U+2029) become U+FFFD;
 //   - trailing spaces of the last value are dropped, for no reader keeps them.
 //
+// A value cannot forge an extension for any reader that we know. A header field
+// cannot for a reader that takes the header off first, as CEF is meant to be
+// read; one that searches the whole line for key=value finds such text in a
+// name as well, since the format escapes no equals signs there.
+//
 // [Encoder.Replaced] counts the characters that became U+FFFD. Keys are never
 // rewritten: a key that a reader could misunderstand is an error.
 //

@@ -16,7 +16,8 @@ import (
 //	buf, err := e.End()
 //
 // Extensions are written in the order of the calls. Nothing is allocated while
-// the buffer has room. After an error the rest of the line is ignored and
+// the buffer has room (but for an IPv6 zone, and a date layout of the caller's
+// own). After an error the rest of the line is ignored and
 // [Encoder.End] returns the buffer as it was given, with the first error; so a
 // line is written whole or not at all.
 //
@@ -37,26 +38,23 @@ type Encoder struct {
 // Begin starts a line after what dst holds. The Header is not kept.
 func (e *Encoder) Begin(dst []byte, h *Header) {
 	e.begin(dst, 0)
-	switch {
-	case h.Prefix != "":
-		if !validPrefix(h.Prefix) {
-			e.fail(errPrefix)
-			return
-		}
-		e.buf = append(e.buf, h.Prefix...)
-	default:
+	if h.Prefix != "" {
+		e.prefix(h.Prefix)
+	} else {
 		if !writable(h.Time) {
 			e.fail(errTime)
-			return
 		}
 		if h.Host != "" && !validHost(h.Host) {
 			e.fail(errHost)
-			return
 		}
-		e.buf = appendPrefix(e.buf, h.Time, h.Host)
+		if e.err == nil {
+			e.buf = appendPrefix(e.buf, h.Time, h.Host)
+		}
 	}
 	if h.CEFVersion < 0 || h.CEFVersion > maxCEFVersion {
 		e.fail(errCEFVersion)
+	}
+	if e.err != nil {
 		return
 	}
 	e.version(h.CEFVersion)
@@ -71,15 +69,57 @@ func (e *Encoder) Begin(dst []byte, h *Header) {
 func (e *Encoder) begin(dst []byte, replaced int) {
 	e.buf = dst
 	e.start = len(dst)
+	e.extensions = 0
 	e.replaced = replaced
 	e.err = nil
 }
 
+// prefix appends what stands before "CEF:". Unlike a header field it has no
+// escaping.
+func (e *Encoder) prefix(prefix string) {
+	if prefix[0] == '{' { // reads as JSON
+		e.fail(errPrefix)
+		return
+	}
+	for i := 0; i < len(prefix); i++ {
+		if prefix[i] == 'C' && hasMark(prefix[i:]) {
+			e.fail(errPrefix)
+			return
+		}
+	}
+	if plain(prefix, ones, ones) { // neither of the two bytes is one of its own
+		e.buf = append(e.buf, prefix...)
+		return
+	}
+	for i := 0; i < len(prefix); {
+		size, with := 1, ""
+		switch c := prefix[i]; {
+		case c == '\n' || c == '\r':
+			with = " "
+		case c >= utf8.RuneSelf:
+			size, with = e.multibyte(prefix[i:])
+		case isControl(rune(c)):
+			e.replaced++
+			with = replacement
+		}
+		if with == "" {
+			with = prefix[i : i+size]
+		}
+		e.buf = append(e.buf, with...)
+		i += size
+	}
+}
+
 // BeginPrepared is [Encoder.Begin] for a sender whose host, vendor, product
-// and versions stay the same. A zero time is left out.
+// and versions stay the same. A zero time is left out; a zero Prepared is an
+// error.
 func (e *Encoder) BeginPrepared(dst []byte, p *Prepared, t time.Time, classID, name string, severity Severity) {
 	e.begin(dst, p.replaced)
 	text := p.text
+	if text == "" {
+		e.fail(errPrepared)
+		return
+	}
 	if t.IsZero() {
 		text = cutSpace(text)
 	} else if !writable(t) {
@@ -159,7 +199,7 @@ func (e *Encoder) Time(key string, t time.Time) { e.Int(key, t.UnixMilli()) }
 // zone lose them.
 func (e *Encoder) Date(key string, t time.Time, layout string) {
 	if !writable(t) {
-		e.fail(&FieldError{Field: key, Reason: errTime.Reason})
+		e.fail(FieldError{Field: key, Reason: errTime.Reason})
 		return
 	}
 	if !e.key(key, 0) {
@@ -176,7 +216,7 @@ func (e *Encoder) Date(key string, t time.Time, layout string) {
 // error.
 func (e *Encoder) Addr(key string, addr netip.Addr) {
 	if !addr.IsValid() {
-		e.fail(&FieldError{Field: key, Reason: "is the zero IP address"})
+		e.fail(FieldError{Field: key, Reason: "is the zero IP address"})
 		return
 	}
 	if addr.Zone() != "" { // a zone is free text
@@ -192,11 +232,14 @@ func (e *Encoder) Addr(key string, addr netip.Addr) {
 // equals sign, and makes room for a value. It appends nothing and returns
 // false after an error.
 func (e *Encoder) key(key string, room int) bool {
+	if e.extensions == 0 {
+		e.fail(errNotBegun)
+	}
 	if e.err != nil {
 		return false
 	}
 	if (e.StrictKeys || !plainKey(key) || key == "") && !ValidKey(key, e.StrictKeys) {
-		e.fail(&FieldError{Field: key, Reason: "cannot be an extension key"})
+		e.fail(FieldError{Field: key, Reason: "cannot be an extension key"})
 		return false
 	}
 	b := e.buf
@@ -222,9 +265,9 @@ func grow(b []byte, n int) []byte {
 	return append(b, make([]byte, n)...)[:len(b)]
 }
 
-func (e *Encoder) fail(err error) {
+func (e *Encoder) fail(err FieldError) {
 	if e.err == nil {
-		e.err = err
+		e.err = err.fresh()
 	}
 }
 
@@ -232,16 +275,19 @@ func (e *Encoder) fail(err error) {
 // an error, which is a [*FieldError], it returns the buffer as it was given to
 // Begin.
 func (e *Encoder) End() ([]byte, error) {
+	if e.extensions == 0 {
+		e.fail(errNotBegun)
+	}
 	b, err := e.buf, e.err
-	e.buf = nil
-	e.err = nil
 	if err != nil {
-		return b[:e.start], err
+		b = b[:e.start]
+	} else {
+		for len(b) > e.extensions && b[len(b)-1] == ' ' {
+			b = b[:len(b)-1]
+		}
 	}
-	for len(b) > e.extensions && b[len(b)-1] == ' ' {
-		b = b[:len(b)-1]
-	}
-	return b, nil
+	e.begin(nil, e.replaced)
+	return b, err
 }
 
 // Replaced returns how many characters of the line, the last one after End,

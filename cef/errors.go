@@ -2,10 +2,11 @@ package cef
 
 import "strconv"
 
-// FieldError tells which field of an event cannot be written.
+// FieldError tells which field of an event is at fault: it cannot be written,
+// or is not what it should be.
 type FieldError struct {
 	// Field is the name of a header field in lower case ("host", "severity")
-	// or the extension key as it was given.
+	// or the key as it was given.
 	Field  string
 	Reason string
 }
@@ -15,7 +16,7 @@ func (e *FieldError) Error() string {
 	return "field " + strconv.Quote(clip(e.Field)) + ": " + e.Reason
 }
 
-// SyntaxError tells where a line is not CEF.
+// SyntaxError tells where a line is not in its format.
 type SyntaxError struct {
 	// Offset is the place in the line, in bytes from 0.
 	Offset int

@@ -36,11 +36,12 @@ const (
 	SpacedVersion                          // "CEF: 0"
 	SeverityForm                           // another case, spaces, or leading zeros
 	LeadingSpace                           // spaces before the first key
+	TrailingSpace                          // spaces at the end of the line; no reader keeps them
 )
 
 var toleranceNames = [...]string{
 	"lone backslash", "bare equals sign", "invalid UTF-8", "control character",
-	"space after CEF:", "form of the severity", "space before the first key",
+	"space after CEF:", "form of the severity", "space before the first key", "space at the end",
 }
 
 // String names the deviations, separated by commas.

@@ -10,13 +10,16 @@ import (
 type Header struct {
 	// Time and Host stand before "CEF:", separated by one space. The time is
 	// written in UTC by RFC 3339, with as much of the second's fraction as it
-	// has. Each is left out when it is zero. A host holds no spaces, no
-	// control characters and no "CEF:".
+	// has. Each is left out when it is zero. A host holds no spaces, control
+	// characters, pipes and backslashes and no "CEF:", and does not begin with
+	// { or <.
 	Time time.Time
 	Host string
 
 	// Prefix, if it is set, is written in place of Time and Host, up to the
-	// "C" of "CEF:", so it usually ends in a space. A parsed line has it only
+	// "C" of "CEF:", so it usually ends in a space. It holds no "CEF:" and does
+	// not begin with {; line breaks become spaces, other control characters
+	// and what is not UTF-8 become U+FFFD. A parsed line has it only
 	// where its prefix is not what Time and Host would be written as (a
 	// syslog priority or time stamp, say); Time and Host are set all the same
 	// where they can be recognised. A syslog time stamp has no year: it is
@@ -48,12 +51,12 @@ func Prepare(h *Header) (Prepared, error) {
 	host := ""
 	if h.Host != "" {
 		if !validHost(h.Host) {
-			return Prepared{}, errHost
+			return Prepared{}, errHost.fresh()
 		}
 		host = " " + h.Host
 	}
 	if h.CEFVersion < 0 || h.CEFVersion > maxCEFVersion {
-		return Prepared{}, errCEFVersion
+		return Prepared{}, errCEFVersion.fresh()
 	}
 	e := Encoder{buf: []byte(host + " ")}
 	e.version(h.CEFVersion)
@@ -66,18 +69,23 @@ func Prepare(h *Header) (Prepared, error) {
 // maxCEFVersion bounds what a reader takes for a version; 0 and 1 exist.
 const maxCEFVersion = 999
 
+// Errors that say the same each time. Callers get a copy.
 var (
-	errHost       = &FieldError{Field: "host", Reason: "holds a space, a control character or \"CEF:\", or reads as a time"}
-	errPrefix     = &FieldError{Field: "prefix", Reason: "holds a control character, invalid UTF-8 or \"CEF:\""}
-	errTime       = &FieldError{Field: "time", Reason: "is not within the years 0 to 9999"}
-	errCEFVersion = &FieldError{Field: "cef_version", Reason: "is not within 0 to " + strconv.Itoa(maxCEFVersion)}
-	errSeverity   = &FieldError{Field: "severity", Reason: "is not 0 to 10 or one of the words"}
+	errHost       = FieldError{Field: "host", Reason: `holds a space, a control character, |, \ or "CEF:", is not UTF-8, or reads as something else (a time, {, <)`}
+	errPrefix     = FieldError{Field: "prefix", Reason: `holds "CEF:" or begins with {`}
+	errTime       = FieldError{Field: "time", Reason: "is not within the years 0 to 9999"}
+	errCEFVersion = FieldError{Field: "cef_version", Reason: "is not within 0 to " + strconv.Itoa(maxCEFVersion)}
+	errSeverity   = FieldError{Field: "severity", Reason: "is not 0 to 10 or one of the words"}
+	errNotBegun   = FieldError{Field: "header", Reason: "is missing: the line was not begun"}
+	errPrepared   = FieldError{Field: "header", Reason: "was not prepared"}
 )
 
-// validHost reports whether host can stand between the time and "CEF:" and is
-// read back as a host.
+func (e FieldError) fresh() error { return &e }
+
+// validHost reports whether host, which is not empty, can stand between the
+// time and "CEF:" and is read back as a host.
 func validHost(host string) bool {
-	if host[0] == '<' { // reads as a syslog priority
+	if host[0] == '<' || host[0] == '{' { // reads as a syslog priority, or as JSON
 		return false
 	}
 	if len(host) >= len("2006-01-02T15:04:05Z") && host[10] == 'T' {
@@ -86,32 +94,23 @@ func validHost(host string) bool {
 		}
 	}
 	for i := 0; i < len(host); i++ {
-		if host[i] == ' ' {
-			return false
-		}
-	}
-	return validPrefix(host)
-}
-
-func validPrefix(prefix string) bool {
-	for i := 0; i < len(prefix); i++ {
-		c := prefix[i]
+		c := host[i]
 		if c >= utf8.RuneSelf {
-			return validPrefixRunes(prefix)
+			return validHostRunes(host)
 		}
-		if c < ' ' || c == 0x7F || c == 'C' && hasMark(prefix[i:]) {
+		if c <= ' ' || c == 0x7F || c == '|' || c == '\\' || c == 'C' && hasMark(host[i:]) {
 			return false
 		}
 	}
 	return true
 }
 
-func validPrefixRunes(prefix string) bool {
-	for i, r := range prefix {
-		if isControl(r) || r == '\t' || r == '\n' || r == '\r' || r == 0xFFFD && !isReplacement(prefix[i:]) {
+func validHostRunes(host string) bool {
+	for i, r := range host {
+		if r <= ' ' || isControl(r) || r == '|' || r == '\\' || r == utf8.RuneError && !isReplacement(host[i:]) {
 			return false
 		}
-		if r == 'C' && hasMark(prefix[i:]) {
+		if r == 'C' && hasMark(host[i:]) {
 			return false
 		}
 	}
@@ -139,15 +138,14 @@ func ParsePrefix(prefix string) (t time.Time, host, verbatim string) {
 	if s != "" && s[len(s)-1] == ' ' {
 		s = s[:len(s)-1]
 	}
-	t, s = cutTime(s)
-	for i := 0; i <= len(s); i++ {
-		if i == len(s) || s[i] == ' ' {
-			host = s[:i]
-			break
-		}
+	t, rest := cutTime(s)
+	end := 0
+	for end < len(rest) && rest[end] != ' ' {
+		end++
 	}
-	if host != "" && !validHost(host) {
-		host = ""
+	// A word is the host if it follows a time, or stands alone.
+	if end > 0 && (len(rest) < len(s) || end == len(rest)) && validHost(rest[:end]) {
+		host = rest[:end]
 	}
 	var buf [128]byte
 	if string(appendPrefix(buf[:0], t, host)) == prefix {
@@ -168,14 +166,19 @@ func Timestamp(prefix string) string {
 	return s
 }
 
-// cutPriority takes a syslog priority such as <134> from the start of s.
+// cutPriority takes a syslog priority such as <134>, and the version of RFC 5424
+// after it, from the start of s.
 func cutPriority(s string) string {
 	if len(s) < 3 || s[0] != '<' {
 		return s
 	}
 	for i := 1; i < len(s) && i <= 4; i++ {
 		if s[i] == '>' {
-			return s[i+1:]
+			s = s[i+1:]
+			if len(s) >= 2 && s[:2] == "1 " {
+				s = s[2:]
+			}
+			return s
 		}
 	}
 	return s

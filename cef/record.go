@@ -69,7 +69,11 @@ func Parse(line []byte, mode Mode) (Record, error) {
 			r.Severity, _, _ = parseSeverity(f.Raw)
 		case PartExtension:
 			if r.Extensions == nil {
-				r.Extensions = make([]Extension, 0, bytes.Count(line, equalsSign))
+				n := bytes.Count(line, equalsSign)
+				if n > usual {
+					n = usual // equals signs prove nothing
+				}
+				r.Extensions = make([]Extension, 0, n)
 			}
 			r.Extensions = append(r.Extensions, Extension{Key: key, Value: value})
 		}
@@ -80,6 +84,9 @@ func Parse(line []byte, mode Mode) (Record, error) {
 	}
 	return r, nil
 }
+
+// usual is how many extensions room is made for.
+const usual = 32
 
 var equalsSign = []byte{'='}
 

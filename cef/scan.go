@@ -28,6 +28,8 @@ type scanner struct {
 	// The line holds bytes of another kind than printable ASCII, so that each
 	// field must be looked at.
 	unusual bool
+	// What the last field is to tell of the spaces after it.
+	trailing Tolerance
 	// The next backslash at or after the point reached, or the end of the line.
 	backslash int
 }
@@ -39,6 +41,20 @@ func (s *scanner) scan(visit func(Field) error) error {
 		if n > 1 && line[n-2] == '\r' {
 			line = line[:n-2]
 		}
+	}
+	if len(line) > 0 && line[0] == '{' {
+		return s.errorAt(0, "a line that begins with { is JSON")
+	}
+	end := len(line)
+	for end > 0 && line[end-1] == ' ' {
+		end--
+	}
+	if end < len(line) {
+		if s.mode&Strict != 0 {
+			return s.errorAt(end, "a space at the end of the line")
+		}
+		line = line[:end]
+		s.trailing = TrailingSpace
 	}
 	s.line = line
 	s.unusual = !printable(line)
@@ -86,6 +102,9 @@ func (s *scanner) scan(visit func(Field) error) error {
 			}
 			if !exact {
 				tolerated |= SeverityForm
+			}
+			if end+1 >= len(line) { // no extensions
+				tolerated |= s.trailing
 			}
 		}
 		if err := s.emit(visit, part, tolerated, i, end); err != nil {
@@ -135,9 +154,6 @@ func validVersion(b []byte) bool {
 func (s *scanner) extensions(visit func(Field) error, i int) error {
 	line := s.line
 	end := len(line)
-	for end > i && line[end-1] == ' ' {
-		end-- // no trailing spaces belong to the last value
-	}
 	var tolerated Tolerance
 	for i < end && line[i] == ' ' {
 		if s.mode&Strict != 0 {
@@ -145,9 +161,6 @@ func (s *scanner) extensions(visit func(Field) error, i int) error {
 		}
 		tolerated = LeadingSpace
 		i++
-	}
-	if i == end {
-		return nil
 	}
 	equals := bytes.IndexByte(line[i:end], '=')
 	if equals < 0 {
@@ -169,6 +182,8 @@ func (s *scanner) extensions(visit func(Field) error, i int) error {
 		valueEnd := end
 		if nextKey > 0 {
 			valueEnd = nextKey - 1
+		} else {
+			tolerated |= s.trailing
 		}
 		s.field.Key = line[key:keyEnd]
 		s.field.Offset = key

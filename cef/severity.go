@@ -8,11 +8,11 @@ type Severity uint8
 
 // The severities that are words.
 const (
-	Unknown Severity = 11 + iota
-	Low
-	Medium
-	High
-	VeryHigh
+	SeverityUnknown Severity = 11 + iota
+	SeverityLow
+	SeverityMedium
+	SeverityHigh
+	SeverityVeryHigh
 )
 
 var severityNames = [...]string{
@@ -31,19 +31,18 @@ func (s Severity) String() string {
 	return severityNames[s]
 }
 
-// ParseSeverity reads a severity as [Severity.String] writes it.
+// ParseSeverity reads a severity: 0 to 10 or one of the words, in any case,
+// with spaces around it or zeros before it.
 func ParseSeverity(s string) (Severity, error) {
-	for i := range severityNames {
-		if severityNames[i] == s {
-			return Severity(i), nil
-		}
+	severity, _, ok := parseSeverity([]byte(s))
+	if !ok {
+		return 0, &FieldError{Field: "severity", Reason: strconv.Quote(clip(s)) + " is not 0 to 10, Unknown, Low, Medium, High or Very-High"}
 	}
-	return 0, &FieldError{Field: "severity", Reason: strconv.Quote(clip(s)) + " is not 0 to 10, Unknown, Low, Medium, High or Very-High"}
+	return severity, nil
 }
 
-// parseSeverity is ParseSeverity without an allocation. Loosely, it accepts
-// any case, surrounding spaces and leading zeros; exact tells whether that was
-// needed.
+// parseSeverity is ParseSeverity without an allocation; exact tells whether b is
+// what String writes.
 func parseSeverity(b []byte) (s Severity, exact, ok bool) {
 	for i := range severityNames {
 		if string(b) == severityNames[i] {

@@ -30,6 +30,7 @@ type Violation struct {
 // readers take such lines. An empty value breaks no rule of type.
 func Validate(r *Record) []Violation {
 	var found []Violation
+	var present map[string]bool // made for the first label
 	for i := range r.Extensions {
 		key, value := r.Extensions[i].Key, r.Extensions[i].Value
 		entry, ok := Lookup(key)
@@ -45,20 +46,24 @@ func Validate(r *Record) []Violation {
 				strconv.Itoa(n) + " characters, at most " + strconv.Itoa(entry.MaxLength) + " are allowed"})
 		}
 		const label = "Label"
-		if n := len(key) - len(label); n > 0 && key[n:] == label && !r.has(key[:n]) {
-			found = append(found, Violation{key, RuleLabel, "a label without " + key[:n]})
+		if n := len(key) - len(label); n > 0 && key[n:] == label {
+			if present == nil {
+				present = r.keys()
+			}
+			if !present[key[:n]] {
+				found = append(found, Violation{key, RuleLabel, "a label without " + key[:n]})
+			}
 		}
 	}
 	return found
 }
 
-func (r *Record) has(key string) bool {
+func (r *Record) keys() map[string]bool {
+	keys := make(map[string]bool, len(r.Extensions))
 	for i := range r.Extensions {
-		if r.Extensions[i].Key == key {
-			return true
-		}
+		keys[r.Extensions[i].Key] = true
 	}
-	return false
+	return keys
 }
 
 func (t DataType) holds(value string) bool {
@@ -69,7 +74,7 @@ func (t DataType) holds(value string) bool {
 	case TypeLong:
 		_, err = strconv.ParseInt(value, 10, 64)
 	case TypeDouble:
-		_, err = strconv.ParseFloat(value, 64)
+		return isDecimal(value)
 	case TypeDateTime:
 		_, err = ParseTime(value)
 	case TypeIP:
@@ -84,6 +89,18 @@ func (t DataType) holds(value string) bool {
 	case TypeEventType:
 		return len(value) == 1 && value[0] >= '0' && value[0] <= '3'
 	}
+	return err == nil
+}
+
+// isDecimal excludes what else ParseFloat reads: hexadecimal numbers, infinity.
+func isDecimal(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && lower(c) != 'e' {
+			return false
+		}
+	}
+	_, err := strconv.ParseFloat(s, 64)
 	return err == nil
 }
 

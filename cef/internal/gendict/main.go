@@ -78,7 +78,7 @@ func generate(table []byte) ([]byte, error) {
 			return nil, fmt.Errorf("key %q: unknown type %q", key, kind)
 		}
 		length := 0
-		if most != "" && most != "64-bit" { // said of numbers; their type says it too
+		if most != "" && (most != "64-bit" || kind != "Long") { // the type says it too
 			if length, err = strconv.Atoi(most); err != nil {
 				return nil, fmt.Errorf("key %q: maximum length: %w", key, err)
 			}

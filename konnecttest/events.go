@@ -10,7 +10,7 @@ import (
 
 // Events returns n events as Konnect sends them, of all three kinds, of many
 // shapes, some with characters that need escaping. The same seed gives the same
-// events. Their times ascend from start. Every event has a trace_id of its own,
+// events. None is signed. Their times ascend from start. Every event has a trace_id of its own,
 // so that a test can tell whether each has arrived.
 func Events(seed uint64, n int, start time.Time) []auditlog.Event {
 	g := generator{rand.New(rand.NewPCG(seed, seed))}
@@ -71,6 +71,9 @@ func (g generator) authorization(at time.Time, trace string) auditlog.Event {
 	case 1:
 		a.ActorID = new("")
 	}
+	if g.IntN(4) == 0 {
+		a.PrincipalName = new(g.name())
+	}
 	return a.Event()
 }
 
@@ -82,6 +85,9 @@ func (g generator) access(at time.Time, trace string) auditlog.Event {
 		Status:  pick(g, 200, 200, 200, 201, 204, 400, 401, 403, 404, 500, 503),
 		OrgID:   g.org(), PrincipalID: g.uuid(), UserAgent: g.userAgent(), TraceID: trace,
 		Query: pick(g, "", "", "", "page[size]=100&page[number]=2", `filter[name][contains]=a\b`),
+	}
+	if g.IntN(4) == 0 {
+		a.PrincipalName = new(g.name())
 	}
 	return a.Event()
 }

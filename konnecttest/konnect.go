@@ -97,9 +97,13 @@ func StartKonnect(config KonnectConfig) (*Konnect, error) {
 	return k, nil
 }
 
-// Close stops the server. Calls under way are finished.
+// Close stops the server. Calls under way have a second to finish.
 func (k *Konnect) Close() {
-	_ = k.server.Shutdown(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if k.server.Shutdown(ctx) != nil {
+		_ = k.server.Close()
+	}
 	k.serving.Wait()
 }
 

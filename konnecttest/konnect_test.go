@@ -1,10 +1,12 @@
 package konnecttest_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -135,6 +137,34 @@ func TestCancellationIsNoFailure(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, status.Active, konnect.Status().WebhookStatus)
 	require.Empty(t, siem.Events())
+}
+
+// The caller's own deadline says nothing about the endpoint.
+func TestDeadlineIsNoFailure(t *testing.T) {
+	t.Parallel()
+	siem, konnect, _ := setup(t)
+	siem.Otherwise(konnecttest.Step{Status: 500})
+	ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond) // less than the first wait
+	defer cancel()
+	err := konnect.Ship(ctx, konnecttest.Events(1, 1, time.Unix(0, 0))...)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	got := konnect.Status()
+	require.Equal(t, status.Active, got.WebhookStatus)
+	require.Equal(t, 500, got.LastResponseCode)
+}
+
+func TestCloseDoesNotWaitForHalfARequest(t *testing.T) {
+	t.Parallel()
+	konnect, err := konnecttest.StartKonnect(konnecttest.KonnectConfig{Token: "t"})
+	require.NoError(t, err)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(konnect.URL(), "http://"))
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "PATCH /v2/audit-log-webhook HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n{")
+	require.NoError(t, err)
+	_, err = bufio.NewReader(conn).ReadString('\n') // 100 Continue: the body is being read
+	require.NoError(t, err)
+	konnect.Close()
 }
 
 func TestShipStopsAtAnEventThatCannotBeEncoded(t *testing.T) {

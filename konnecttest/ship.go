@@ -112,16 +112,18 @@ func (r recorder) AttemptFinished(_ context.Context, result delivery.Result) {
 }
 
 // DeliveryFinished implements [delivery.DeliveryFinishedHook]. A delivery that
-// was cancelled, or never begun, says nothing about the endpoint.
+// was never begun, or that its caller ended, says nothing about the endpoint.
 func (r recorder) DeliveryFinished(_ context.Context, result delivery.Result, err error) {
 	at := result.Last().Time
 	failure, _ := errors.AsType[*delivery.Error](err)
 	r.k.mu.Lock()
 	defer r.k.mu.Unlock()
-	switch {
-	case err == nil:
+	if err == nil {
 		r.k.state = r.k.state.DeliverySucceeded(at)
-	case failure.Reason != delivery.ReasonCanceled && failure.Reason != delivery.ReasonInvalid:
+		return
+	}
+	switch failure.Reason {
+	case delivery.ReasonExhausted, delivery.ReasonRefused, delivery.ReasonConnection, delivery.ReasonGuard:
 		r.k.state = r.k.state.DeliveryFailed(at)
 	}
 }

@@ -130,14 +130,20 @@ func (s *SIEM) DialContext(ctx context.Context, network, _ string) (net.Conn, er
 }
 
 // Script adds steps for the next requests, one each, after those that are left.
+// It panics if a step's status is none that ends an answer, 200 to 599.
 func (s *SIEM) Script(steps ...Step) {
+	for _, step := range steps {
+		step.check()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.script = append(s.script, steps...)
 }
 
-// Otherwise sets the step for requests beyond the script.
+// Otherwise sets the step for requests beyond the script. It panics as Script
+// does.
 func (s *SIEM) Otherwise(step Step) {
+	step.check()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.otherwise = step

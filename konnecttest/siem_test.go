@@ -110,6 +110,15 @@ func TestScriptOrder(t *testing.T) {
 	}
 }
 
+func TestStepsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	siem := konnecttest.NewSIEM(t, konnecttest.SIEMConfig{})
+	for _, status := range []int{99, 101, 600, -1} {
+		require.Panics(t, func() { siem.Script(konnecttest.Step{Status: status}) })
+		require.Panics(t, func() { siem.Otherwise(konnecttest.Step{Status: status}) })
+	}
+}
+
 func TestAuthorizationOfTheSIEM(t *testing.T) {
 	t.Parallel()
 	siem := konnecttest.NewSIEM(t, konnecttest.SIEMConfig{Authorization: "Bearer x"})

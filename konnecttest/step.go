@@ -2,6 +2,7 @@ package konnecttest
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -55,6 +56,12 @@ const (
 	// BreakAfterStatus resets the connection after the status line and header.
 	BreakAfterStatus
 )
+
+func (s Step) check() {
+	if status := s.status(); status < 200 || status > 599 {
+		panic(fmt.Sprintf("konnecttest: a step with the status %d", status))
+	}
+}
 
 func (s Step) status() int {
 	if s.Status == 0 {

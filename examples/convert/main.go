@@ -53,7 +53,10 @@ var errBadLines = errors.New("some lines were not converted")
 func (c *converter) convert(w io.Writer, in io.Reader) error {
 	out := bufio.NewWriter(w)
 	err := c.lines(out, bufio.NewReader(in))
-	return errors.Join(err, out.Flush())
+	if flushed := out.Flush(); flushed != nil {
+		return flushed // it is also why lines stopped, if that could not write
+	}
+	return err
 }
 
 func (c *converter) lines(out *bufio.Writer, lines *bufio.Reader) error {
@@ -113,9 +116,10 @@ func (c *converter) line(dst, line []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	if _, signed := event.Get(auditlog.SignatureKey); signed && c.from != c.to && !c.warned {
+	dst, err = c.to.Append(dst, &event)
+	if _, signed := event.Get(auditlog.SignatureKey); err == nil && signed && !c.warned && !bytes.Equal(dst, line) {
 		c.warned = true
-		fmt.Fprintln(c.report, "warning: signatures (sig) are carried along, but are not valid for a line of another format")
+		fmt.Fprintln(c.report, "warning: signatures (sig) are carried along, but may no longer verify, since signed lines were changed")
 	}
-	return c.to.Append(dst, &event)
+	return dst, err
 }

@@ -20,7 +20,7 @@ const (
 
 func TestConvert(t *testing.T) {
 	t.Parallel()
-	const warning = "warning: signatures (sig) are carried along, but are not valid for a line of another format\n"
+	const warning = "warning: signatures (sig) are carried along, but may no longer verify, since signed lines were changed\n"
 	for _, test := range []struct {
 		name              string
 		from, to          auditlog.Format
@@ -34,10 +34,12 @@ func TestConvert(t *testing.T) {
 		{"CPS to CEF, no line break at the end", auditlog.CPS, auditlog.CEF, false, `{"event":` + jsonLine + "}", cefLine + "\n", warning, false},
 		{"another vendor, the same format", auditlog.CEF, auditlog.CEF, false, bareCEF + "\n", strings.Replace(bareCEF, "b=c", `b\=c`, 1) + "\n", "", false},
 		{"a bad line does not stop the others", auditlog.CEF, auditlog.CEF, false, "rubbish\n\n" + cefLine + "\n" + jsonLine + "\n", cefLine + "\n",
-			"line 1: byte 0: no \"CEF:\"\nline 2: empty\nline 4: byte 0: no \"CEF:\"\n", true},
+			"line 1: byte 0: no \"CEF:\"\nline 2: empty\nline 4: byte 0: a line that begins with { is JSON\n", true},
 		{"what only lenient reading takes", auditlog.CEF, auditlog.CEF, true, bareCEF + "\n", "", "line 1: byte 85: an equals sign that is neither escaped nor after a key\n", true},
+		{"a signed line that stays as it is", auditlog.CEF, auditlog.CEF, false, cefLine + "\n", cefLine + "\n", "", false},
+		{"a signed line that does not", auditlog.CEF, auditlog.CEF, false, strings.Replace(cefLine, `\=`, "=", 1) + "\n", cefLine + "\n", warning, false},
 		{"what the other format cannot carry", auditlog.JSON, auditlog.CEF, false, strings.Replace(jsonLine, `"src"`, `"s-r-c"`, 1) + "\n", "",
-			warning + "line 1: field \"s-r-c\": cannot be an extension key\n", true},
+			"line 1: field \"s-r-c\": cannot be an extension key\n", true},
 		{"a line longer than any buffer", auditlog.CEF, auditlog.CEF, false, bareCEF + strings.Repeat("x", 1<<20), strings.Replace(bareCEF, "b=c", `b\=c`, 1) + strings.Repeat("x", 1<<20) + "\n", "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -48,7 +48,11 @@ func (c call) do(ctx context.Context, into any) error {
 		if stop {
 			return err
 		}
-		if stopped := c.client.clock.Sleep(ctx, httpretry.Wait(wait, retryAfter(err))); stopped != nil {
+		wait = httpretry.Wait(wait, retryAfter(err))
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
+			return c.errorf("%w before the next attempt; the last one: %w", context.DeadlineExceeded, err)
+		}
+		if stopped := c.client.clock.Sleep(ctx, wait); stopped != nil {
 			return c.interrupted(ctx, stopped, err)
 		}
 		last = err
@@ -67,6 +71,9 @@ func (c call) attempt(ctx context.Context, into any) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return newAPIError(c, resp, nil) // what follows is no body, and no context ends it
+	}
 	if resp.StatusCode/100 != 2 {
 		// The status says enough: whatever there is of the body will do.
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem))

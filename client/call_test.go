@@ -369,7 +369,14 @@ func TestSystemClock(t *testing.T) {
 		err := get(ctx, withTransport(t, unavailable))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, client.ErrServer)
-		require.Equal(t, 2*time.Second, time.Since(start))
+		require.Equal(t, 1*time.Second, time.Since(start), "the wait of 2 s is not begun")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(2*time.Second, cancel)
+		require.ErrorIs(t, get(ctx, withTransport(t, unavailable)), context.Canceled)
+		require.Equal(t, 2*time.Second, time.Since(start), "a wait ends with its context")
 	})
 }
 
@@ -398,4 +405,43 @@ func TestNilContext(t *testing.T) {
 	t.Parallel()
 	var none context.Context
 	require.ErrorContains(t, update(none, withTransport(t, nil)), "nil Context")
+}
+
+// An answer that switches protocols has no body that any timeout would end.
+func TestSwitchingProtocolsIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn) // silent until the client goes
+	}))
+	t.Cleanup(server.Close)
+	hc := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	c, err := client.New(server.URL, token, client.WithHTTPClient(hc))
+	require.NoError(t, err)
+	var answered *client.APIError
+	require.ErrorAs(t, get(t.Context(), c), &answered)
+	require.Equal(t, 101, answered.StatusCode)
+}
+
+// A wait that would outlast the context is not begun.
+func TestGivesUpBeforeTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stub := transport(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"30"}}, Body: http.NoBody}, nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		start := time.Now()
+		err := get(ctx, withTransport(t, stub))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, client.ErrTooManyRequests)
+		require.Zero(t, time.Since(start))
+	})
 }

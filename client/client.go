@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -56,10 +57,20 @@ func New(target, token string, options ...Option) (*Client, error) {
 	for _, option := range options {
 		option(c)
 	}
+	for i := range len(c.userAgent) {
+		if c.userAgent[i] < ' ' || c.userAgent[i] > '~' {
+			return nil, errors.New("client: the user agent holds a character other than visible ASCII and spaces")
+		}
+	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.Webhook = &WebhookService{client: c}
 	return c, nil
 }
+
+// LogValue implements [slog.LogValuer]. It shows the host only.
+func (c *Client) LogValue() slog.Value { return slog.StringValue("client.Client(" + c.base.Host + ")") }
+
+var _ slog.LogValuer = (*Client)(nil)
 
 // Option changes a Client. [New] takes them.
 type Option func(*Client)

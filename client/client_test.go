@@ -125,6 +125,15 @@ func TestClientIsNeverPrinted(t *testing.T) {
 	require.NotContains(t, out.String(), fmt.Sprintf("%x", token))
 }
 
+func TestUserAgentIsChecked(t *testing.T) {
+	t.Parallel()
+	_, err := client.New("eu", token, client.WithUserAgent("a\nb"))
+	require.ErrorContains(t, err, "user agent")
+	c, err := client.New("eu", token)
+	require.NoError(t, err)
+	require.Equal(t, "client.Client(eu.api.konghq.com)", c.LogValue().String())
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	var got *http.Request

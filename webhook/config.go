@@ -32,7 +32,10 @@ const unconfigured = "unconfigured"
 // endpoint the member endpoint is "unconfigured", and an empty format is "cef".
 //
 // An endpoint may hold a credential in its path or query, as several vendors'
-// do. log/slog and fmt show an endpoint's scheme, host and port only.
+// do. As the value of a log/slog attribute, and with fmt, a Config shows an
+// endpoint's scheme, host and port only. Inside another value it may be
+// marshalled as JSON, or printed from an unexported field, endpoint and all;
+// the authorization never is.
 type Config struct {
 	// Endpoint is the https URL that events are sent to, empty before the
 	// first set-up. See [ValidateEndpoint].

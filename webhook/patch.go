@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"unicode/utf8"
 )
 
 // Patch is a partial update of a [Config]. Only the fields that are set take
@@ -86,8 +87,11 @@ const maxReported = 16
 // object, else on each member that is unknown, given twice or of the wrong
 // type (the first 16 of them).
 func DecodePatch(body []byte) (Patch, error) {
-	if len(bytes.TrimSpace(body)) == 0 {
+	if len(bytes.Trim(body, " \t\r\n")) == 0 {
 		return Patch{}, nil
+	}
+	if !utf8.Valid(body) { // encoding/json would replace what is not
+		return Patch{}, unreadable()
 	}
 	var (
 		p       Patch

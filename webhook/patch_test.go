@@ -73,6 +73,19 @@ func TestPatchIsZero(t *testing.T) {
 	}
 }
 
+func TestDecodePatchRefusesWhatJSONWouldReplace(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"a space that is not JSON's": "\u00a0",
+		"bytes that are not UTF-8":   "{\"endpoint\":\"https://h/\xff\"}",
+	} {
+		_, err := webhook.DecodePatch([]byte(body))
+		var invalid *webhook.ValidationError
+		require.ErrorAs(t, err, &invalid, name)
+		require.Equal(t, "Could not parse request body", invalid.Detail)
+	}
+}
+
 func TestDecodePatch(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -213,7 +226,7 @@ func FuzzDecodePatch(f *testing.F) {
 			require.True(t, patch.IsZero())
 			return
 		}
-		if len(strings.TrimSpace(string(body))) > 0 {
+		if len(strings.Trim(string(body), " \t\r\n")) > 0 {
 			require.True(t, json.Valid(body))
 		}
 		back, err := webhook.DecodePatch(webhook.EncodePatch(patch))

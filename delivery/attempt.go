@@ -20,6 +20,9 @@ const (
 	drainTimeout = time.Second
 )
 
+// errSentAgain ends an attempt that net/http would send a third time.
+var errSentAgain = errors.New("the connection was lost or the request refused, twice")
+
 // errAttemptTimeout tells the timeout of an attempt from the caller's own.
 var errAttemptTimeout = errors.New("attempt timeout")
 
@@ -73,15 +76,26 @@ func (r *run) post(ctx context.Context, a *Attempt) outcome {
 }
 
 // request returns the request of one attempt.
+//
+// net/http sends it once more, by itself, where it finds that the server has
+// closed the connection it kept, or where an HTTP/2 server tells that it has
+// not looked at the request (REFUSED_STREAM, GOAWAY). Once is enough: anything
+// more is for the next attempt, which waits and which hooks are told of.
 func (r *run) request(ctx context.Context, now time.Time) *http.Request {
+	again := false
 	req := &http.Request{
 		Method:        http.MethodPost,
 		URL:           r.endpoint,
 		Header:        r.header(r.result.BatchID, now),
 		Body:          r.payload.reader(),
 		ContentLength: int64(r.result.Sent),
-		// For net/http, which may find that a connection it kept was closed.
-		GetBody: func() (io.ReadCloser, error) { return r.payload.reader(), nil },
+		GetBody: func() (io.ReadCloser, error) {
+			if again {
+				return nil, errSentAgain
+			}
+			again = true
+			return r.payload.reader(), nil
+		},
 	}
 	return req.WithContext(ctx)
 }

@@ -21,6 +21,11 @@
 // when the batch was not. Webhook-Timestamp has the time of the attempt, in
 // Unix seconds. (Both are names of the Standard Webhooks specification.)
 //
+// An attempt is one request, with an exception: net/http sends it again, once
+// and at once, where it was lost on a connection that the server had closed
+// while it was idle, or where an HTTP/2 server tells that it has not processed
+// it (REFUSED_STREAM, GOAWAY).
+//
 // # What went wrong
 //
 // Every error of Deliver is an [*Error]: its Reason tells why the delivery

@@ -29,8 +29,8 @@ func TestNothingIsSentInTheClear(t *testing.T) {
 	}
 }
 
-// net/http may ask for the body again, of the same request.
-func TestRequestBodyCanBeReadAgain(t *testing.T) {
+// net/http may ask for the body again, of the same request, but once only.
+func TestRequestBodyCanBeReadAgainOnce(t *testing.T) {
 	t.Parallel()
 
 	d, err := New(Config{Endpoint: "https://siem.example/", Encoding: EncodingNone})
@@ -39,6 +39,8 @@ func TestRequestBodyCanBeReadAgain(t *testing.T) {
 	req := r.request(t.Context(), time.Now())
 	again, err := req.GetBody()
 	require.NoError(t, err)
+	_, err = req.GetBody()
+	require.ErrorIs(t, err, errSentAgain)
 	for _, body := range []io.ReadCloser{req.Body, again} {
 		read, err := io.ReadAll(body)
 		require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 )
 
 const (
@@ -32,9 +33,15 @@ const (
 // Masker blots out a set of secrets.
 type Masker struct {
 	// A closure, so that a Masker printed as a part of its owner shows
-	// nothing. The needles are made on each use: that is on failures only,
-	// and they would weigh more than the rest of an idle sender.
-	needles func() []string
+	// nothing. The needles are made on first use: that is on the first failure,
+	// and they may weigh more than the rest of an idle sender.
+	needles func() needleSet
+}
+
+// needleSet is what to look for.
+type needleSet struct {
+	all    []string  // longest first
+	starts [256]bool // the bytes that one of them, as it is or escaped, begins with
 }
 
 // NewMasker returns a Masker of secrets, which are visible ASCII with inner
@@ -43,11 +50,12 @@ type Masker struct {
 // in Basic credentials); as it is, with any of its characters escaped for JSON,
 // a URL or HTML, and in base64.
 func NewMasker(secrets ...string) *Masker {
-	return &Masker{needles: func() []string { return needles(secrets) }}
+	secrets = slices.Clone(secrets)
+	return &Masker{needles: sync.OnceValue(func() needleSet { return needles(secrets) })}
 }
 
-// needles returns what to look for, longest first.
-func needles(secrets []string) []string {
+// needles returns what to look for.
+func needles(secrets []string) needleSet {
 	var all []string
 	for _, secret := range secrets {
 		if secret == "" {
@@ -73,7 +81,16 @@ func needles(secrets []string) []string {
 		}
 		return strings.Compare(a, b)
 	})
-	return slices.Compact(all)
+	set := needleSet{all: slices.Compact(all)}
+	for _, needle := range set.all {
+		set.starts[needle[0]] = true
+	}
+	if len(set.all) > 0 {
+		for i := range len(escapeStarts) {
+			set.starts[escapeStarts[i]] = true
+		}
+	}
+	return set
 }
 
 // basic returns the decoded Basic credentials and the password in them
@@ -133,14 +150,19 @@ func (m *Masker) text(s string, limit int) string {
 // mask replaces the secrets in s. If s was cut, a secret that its end may be
 // the beginning of is one too.
 func (m *Masker) mask(s string, cut bool) string {
-	var needles []string
-	if m.needles != nil {
-		needles = m.needles()
+	if s == "" || m.needles == nil {
+		return s
 	}
+	needles := m.needles()
 	var b strings.Builder
 	for i := 0; i < len(s); {
+		if !needles.starts[s[i]] {
+			b.WriteByte(s[i])
+			i++
+			continue
+		}
 		longest := 0
-		for _, needle := range needles {
+		for _, needle := range needles.all {
 			length, ranOut := match(s[i:], needle)
 			if ranOut && cut {
 				length = len(s) - i

@@ -139,6 +139,30 @@ func TestMaskerParts(t *testing.T) {
 	}
 }
 
+// An answer may be of many small texts, and tokens may be long: what a token is
+// looked for as is worked out once, or this would take minutes.
+func TestMaskerOfManyTexts(t *testing.T) {
+	t.Parallel()
+
+	long := strings.Repeat("kpat_0123456789.", 256)
+	masker := redact.NewMasker("Bearer " + long)
+	for range 100_000 {
+		require.Empty(t, masker.Text(""))
+		require.Equal(t, "must be set", masker.Text("must be set"))
+	}
+	require.Equal(t, "[redacted]", masker.Text(long))
+}
+
+// Every way to begin a secret is looked for.
+func TestMaskerOfAnEscapedFirstCharacter(t *testing.T) {
+	t.Parallel()
+
+	masker := redact.NewMasker("&tok-en")
+	for _, text := range []string{"&tok-en", "%26tok-en", `\u0026tok-en`, `\x26tok-en`, "&amp;tok-en", "&#38;tok-en"} {
+		require.Equal(t, "a [redacted] b", masker.Text("a "+text+" b"))
+	}
+}
+
 func TestSnippet(t *testing.T) {
 	t.Parallel()
 

@@ -38,6 +38,9 @@ func match(text, secret string) (length int, ranOut bool) {
 	return slices.Max(ends), false
 }
 
+// escapeStarts are the bytes that the escapes begin with.
+const escapeStarts = `+%\&`
+
 // longestEscape is the length of "&#x0000;", with room for a few leading zeros.
 const longestEscape = 8
 

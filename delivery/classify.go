@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"net/http"
 )
 
@@ -20,15 +21,24 @@ func (c *Config) retries(status int) bool {
 }
 
 // isPermanent reports whether a connection failed for a reason that does not
-// pass in seconds: certificate, host name, or a port that does not speak TLS.
-// It goes by types alone.
+// pass in seconds: certificate, host name, a port that does not speak TLS, or
+// an alert by which the peer ended TLS, for instance as it wants another version
+// or a client certificate.
 func isPermanent(err error) bool {
-	return is[*tls.CertificateVerificationError](err) ||
+	return isAlert(err) ||
+		is[*tls.CertificateVerificationError](err) ||
 		is[tls.RecordHeaderError](err) ||
 		is[x509.CertificateInvalidError](err) ||
 		is[x509.HostnameError](err) ||
 		is[x509.UnknownAuthorityError](err) ||
 		errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// isAlert reports whether the peer has sent a TLS alert. Package crypto/tls
+// marks those by the operation alone.
+func isAlert(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
 }
 
 func is[E error](err error) bool {

@@ -13,8 +13,9 @@
 // error before a status line, timeouts included), after 429 and after every 5xx
 // but 501; any other answer is final, redirects too, which are never followed.
 // So are errors of certificates, host names and the protocol, which do not heal
-// in seconds, and refusals of the [Guard]. The waits are 1, 2, 4 and 8 s, longer
-// where the answer has a Retry-After (429 and 503), and never outside 1 to 30 s.
+// in seconds, TLS alerts from the peer among them, and refusals of the [Guard].
+// The waits are 1, 2, 4 and 8 s, longer where the answer has a Retry-After (429
+// and 503), and never outside 1 to 30 s.
 //
 // Each batch has an id, sent as Webhook-Id with every attempt, so that a
 // receiver can drop a batch that it has seen: an answer may be lost on its way

@@ -22,8 +22,8 @@ const (
 	ReasonExhausted Reason = "exhausted"
 
 	// ReasonConnection: there was no answer, and there is no use in trying
-	// again soon: the certificate or the host name is wrong, or the port
-	// does not speak TLS.
+	// again soon: the certificate or the host name is wrong, the port does
+	// not speak TLS, or the peer ended TLS with an alert.
 	ReasonConnection Reason = "connection"
 
 	// ReasonGuard: the dial guard refused the address; the error wraps a

@@ -148,28 +148,39 @@ func TestIdleConnectionClosedByTheServer(t *testing.T) {
 	})
 }
 
+// A client certificate that is missing is told in the handshake of TLS 1.2, and
+// after that of TLS 1.3.
 func TestClientCertificate(t *testing.T) {
 	t.Parallel()
 
 	certificate := newCertificate(t, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
 	pool := x509.NewCertPool()
 	pool.AddCert(certificate.Leaf)
-	r := newUnstarted(func(w http.ResponseWriter, r *http.Request, _ int) {
-		if !r.TLS.PeerCertificates[0].Equal(certificate.Leaf) {
-			w.WriteHeader(403)
-		}
-	})
-	r.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
-	r.start(t)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			t.Parallel()
+			r := newUnstarted(func(w http.ResponseWriter, r *http.Request, _ int) {
+				if !r.TLS.PeerCertificates[0].Equal(certificate.Leaf) {
+					w.WriteHeader(403)
+				}
+			})
+			r.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MaxVersion: version}
+			r.start(t)
 
-	cfg := r.config()
-	cfg.Clock = newFakeClock()
-	_, err := newDeliverer(t, cfg).Deliver(t.Context(), batch)
-	failure(t, err, delivery.ReasonExhausted) // an alert, after the handshake
+			cfg := r.config()
+			cfg.Clock = newFakeClock()
+			result, err := newDeliverer(t, cfg).Deliver(t.Context(), batch)
+			require.False(t, failure(t, err, delivery.ReasonConnection).Retryable)
+			require.ErrorContains(t, err, "remote error: tls: ")
+			if version == tls.VersionTLS12 { // else the request may cross the alert, and be lost first
+				require.Len(t, result.Attempts, 1)
+			}
 
-	cfg.Certificates = []tls.Certificate{certificate}
-	_, err = newDeliverer(t, cfg).Deliver(t.Context(), batch)
-	require.NoError(t, err)
+			cfg.Certificates = []tls.Certificate{certificate}
+			_, err = newDeliverer(t, cfg).Deliver(t.Context(), batch)
+			require.NoError(t, err)
+		})
+	}
 }
 
 func TestTLSVersions(t *testing.T) {
@@ -185,9 +196,14 @@ func TestTLSVersions(t *testing.T) {
 			r.start(t)
 			cfg := r.config()
 			cfg.Clock = newFakeClock()
-			_, err := newDeliverer(t, cfg).Deliver(t.Context(), batch)
-			require.Equal(t, ok, err == nil, "%v", err)
+			result, err := newDeliverer(t, cfg).Deliver(t.Context(), batch)
+			require.Len(t, result.Attempts, 1)
 			require.Equal(t, ok, len(r.received()) > 0)
+			if ok {
+				require.NoError(t, err)
+				return
+			}
+			failure(t, err, delivery.ReasonConnection)
 		})
 	}
 }

@@ -26,8 +26,8 @@ const (
 	// not speak TLS, or the peer ended TLS with an alert.
 	ReasonConnection Reason = "connection"
 
-	// ReasonGuard: the dial guard refused the address; the error wraps a
-	// [*GuardError].
+	// ReasonGuard: the dial guard refused all addresses of the endpoint, or,
+	// where there is a proxy, one of them; the error wraps a [*GuardError].
 	ReasonGuard Reason = "guard"
 
 	// ReasonCanceled: the context was cancelled; the error wraps its cause.

@@ -1,16 +1,10 @@
 package delivery
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -70,60 +64,4 @@ func findProxy(cfg *Config, endpoint *url.URL) (*url.URL, error) {
 		return nil, errors.New("delivery: ProxyFromEnvironment: the proxy in the environment cannot be used")
 	}
 	return proxy, nil
-}
-
-type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
-
-// newDialer returns the function that dials the endpoint or the proxy, with the
-// guard in it.
-func newDialer(cfg *Config, endpoint *url.URL, viaProxy bool) dialFunc {
-	timeout := cfg.AttemptTimeout + dialGrace
-	if cfg.DialContext != nil {
-		return func(ctx context.Context, network, address string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, timeout)
-			defer cancel()
-			return cfg.DialContext(ctx, network, address)
-		}
-	}
-	dialer := &net.Dialer{Timeout: timeout}
-	switch {
-	case cfg.Guard == nil:
-		return dialer.DialContext
-	case viaProxy:
-		return func(ctx context.Context, network, address string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, timeout)
-			defer cancel()
-			if err := cfg.Guard.checkHost(ctx, endpoint); err != nil {
-				return nil, err
-			}
-			return dialer.DialContext(ctx, network, address)
-		}
-	}
-	dialer.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
-		addr, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return fmt.Errorf("dial guard: %w", err)
-		}
-		return cfg.Guard.Check(addr)
-	}
-	return dialer.DialContext
-}
-
-// checkHost resolves the host of endpoint and checks every address it has, for
-// it is not known which one a proxy will take.
-func (g *Guard) checkHost(ctx context.Context, endpoint *url.URL) error {
-	port := uint64(443)
-	if p := endpoint.Port(); p != "" {
-		port, _ = strconv.ParseUint(p, 10, 16) // checkEndpoint has
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", endpoint.Hostname())
-	if err != nil {
-		return err
-	}
-	for _, addr := range addrs {
-		if err := g.Check(netip.AddrPortFrom(addr, uint16(port))); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -15,13 +15,14 @@ import (
 
 // Error returns an error with the text of err, treated as by [Masker.Text] and
 // cut to 512 characters; nil for nil. Of a [*url.Error], which names the whole
-// URL, only the cause is left.
+// URL, only the cause is left, and of the errors of package net not the
+// addresses.
 //
 // net/http quotes the peer's raw bytes in some of its errors, so the chain of
 // err is not passed on. Unwrap gives the causes in it that hold none:
 // the context errors, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
 // os.ErrDeadlineExceeded (for any timeout), http.ErrSchemeMismatch,
-// [syscall.Errno], [*net.DNSError], [*tls.CertificateVerificationError],
+// [syscall.Errno], [*net.DNSError] without its server, [*tls.CertificateVerificationError],
 // [tls.RecordHeaderError] without its record, and the errors of crypto/x509.
 func (m *Masker) Error(err error) error {
 	if err == nil {
@@ -30,7 +31,7 @@ func (m *Masker) Error(err error) error {
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err
 	}
-	return &maskedError{text: m.text(err.Error(), maxError), causes: causes(err)}
+	return &maskedError{text: m.text(withoutAddresses(err), maxError), causes: causes(err)}
 }
 
 // maskedError is safe to print and to pass on.
@@ -54,8 +55,9 @@ func causes(err error) []error {
 	}
 	var found []error
 	switch err := err.(type) {
+	case *net.DNSError:
+		return []error{withoutServer(err)}
 	case syscall.Errno,
-		*net.DNSError,
 		*tls.CertificateVerificationError,
 		x509.CertificateInvalidError,
 		x509.ConstraintViolationError,

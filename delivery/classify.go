@@ -37,8 +37,13 @@ func isPermanent(err error) bool {
 // isAlert reports whether the peer has sent a TLS alert. Package crypto/tls
 // marks those by the operation alone.
 func isAlert(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "remote error"
+	for {
+		op, ok := errors.AsType[*net.OpError](err)
+		if !ok || op.Op == "remote error" {
+			return ok
+		}
+		err = op.Err // a proxy's is inside another
+	}
 }
 
 func is[E error](err error) bool {

@@ -106,7 +106,9 @@ type Config struct {
 	// the way can then read the authorization; it is for test set-ups.
 	InsecureSkipVerify bool
 
-	// Proxy is the URL of an http, https, socks5 or socks5h proxy.
+	// Proxy is the URL of an http, https, socks5 or socks5h proxy. An https
+	// proxy's certificate is verified by RootCAs, whatever InsecureSkipVerify
+	// says, and is shown none of the Certificates.
 	Proxy *url.URL
 
 	// ProxyFromEnvironment takes the proxy, if Proxy is nil, from the

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,8 +16,17 @@ import (
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // newDialer returns the function that dials the endpoint or the proxy, with the
-// guard in it.
-func newDialer(cfg *Config, endpoint *url.URL, viaProxy bool) dialFunc {
+// guard in it, and TLS with an https proxy.
+func newDialer(cfg *Config, endpoint, proxy *url.URL) dialFunc {
+	dial := newPlainDialer(cfg, endpoint, proxy != nil)
+	if proxy == nil || proxy.Scheme != "https" {
+		return dial
+	}
+	return overTLS(dial, cfg, proxy)
+}
+
+// newPlainDialer returns newDialer's function without the TLS.
+func newPlainDialer(cfg *Config, endpoint *url.URL, viaProxy bool) dialFunc {
 	timeout := cfg.AttemptTimeout + dialGrace
 	if cfg.DialContext != nil {
 		return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -70,6 +80,47 @@ func (g *Guard) dialBy(d *net.Dialer) dialFunc {
 		}
 		return conn, err
 	}
+}
+
+// overTLS returns dial with the TLS handshake with an https proxy. net/http would
+// use for it what is meant for the endpoint: the client certificates,
+// InsecureSkipVerify, which would give away the proxy's password, and the offer
+// of HTTP/2, which it then cannot speak with a proxy.
+func overTLS(dial dialFunc, cfg *Config, proxy *url.URL) dialFunc {
+	tlsConfig := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		RootCAs:    cfg.RootCAs,
+		ServerName: proxy.Hostname(),
+		NextProtos: []string{"http/1.1"},
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, cfg.AttemptTimeout+dialGrace)
+		defer cancel()
+		raw, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		conn := tls.Client(raw, tlsConfig)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			_ = raw.Close()
+			return nil, err
+		}
+		return conn, nil
+	}
+}
+
+// withoutTLS returns the URL of the proxy as net/http is to see it, when the
+// dialler does the TLS.
+func withoutTLS(proxy *url.URL) *url.URL {
+	if proxy.Scheme != "https" {
+		return proxy
+	}
+	plain := *proxy
+	plain.Scheme = "http"
+	if proxy.Port() == "" {
+		plain.Host = net.JoinHostPort(proxy.Hostname(), "443")
+	}
+	return &plain
 }
 
 // checkHost resolves the host of endpoint and checks every address it has, for

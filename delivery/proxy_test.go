@@ -2,9 +2,12 @@ package delivery_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +17,7 @@ import (
 	"os/exec"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,12 +30,23 @@ type proxy struct {
 	connects      atomic.Int32
 	target        atomic.Value // of the last CONNECT
 	authorization atomic.Value
+	certificates  atomic.Int32 // that the client has shown
 }
 
 func newProxy(t *testing.T, to *receiver) *proxy {
+	p := newUnstartedProxy(to)
+	p.Start()
+	t.Cleanup(p.Close)
+	return p
+}
+
+func newUnstartedProxy(to *receiver) *proxy {
 	p := &proxy{}
-	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.connects.Add(1)
+		if r.TLS != nil {
+			p.certificates.Add(int32(len(r.TLS.PeerCertificates)))
+		}
 		p.target.Store(r.Host)
 		p.authorization.Store(r.Header.Get("Proxy-Authorization"))
 		if r.Method != http.MethodConnect {
@@ -56,7 +71,6 @@ func newProxy(t *testing.T, to *receiver) *proxy {
 		}()
 		_, _ = io.Copy(upstream, client)
 	}))
-	t.Cleanup(p.Close)
 	return p
 }
 
@@ -111,6 +125,90 @@ func TestProxy(t *testing.T) {
 			requireGuarded(t, err, tt.rule)
 			require.Len(t, result.Attempts, 1)
 			require.Zero(t, p.connects.Load())
+		})
+	}
+}
+
+// An https proxy is spoken to in HTTP/1.1, also where it would speak HTTP/2, and
+// gets nothing of what is for the endpoint.
+func TestProxyOverTLS(t *testing.T) {
+	t.Parallel()
+
+	for _, http2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP/2 %v", http2), func(t *testing.T) {
+			t.Parallel()
+			receiver := newUnstarted(status(200))
+			receiver.EnableHTTP2 = true
+			receiver.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+			receiver.start(t)
+			p := newUnstartedProxy(receiver)
+			p.EnableHTTP2 = http2
+			p.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+			p.Config.ErrorLog = log.New(io.Discard, "", 0)
+			p.StartTLS()
+			t.Cleanup(p.Close)
+
+			cfg := receiver.config()
+			cfg.Clock = newFakeClock()
+			cfg.Certificates = []tls.Certificate{newCertificate(t, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))}
+			cfg.Proxy = p.url(t)
+			cfg.Proxy.User = url.UserPassword("user", "t0k-proxy")
+			_, err := newDeliverer(t, cfg).Deliver(t.Context(), batch)
+			require.NoError(t, err)
+			require.EqualValues(t, 1, p.connects.Load())
+			require.Equal(t, "Basic dXNlcjp0MGstcHJveHk=", p.authorization.Load())
+			require.Zero(t, p.certificates.Load())
+			require.Equal(t, "HTTP/2.0", receiver.received()[0].proto)
+
+			cfg.RootCAs = nil
+			cfg.InsecureSkipVerify = true // the endpoint's certificate
+			_, err = newDeliverer(t, cfg).Deliver(t.Context(), batch)
+			failure(t, err, delivery.ReasonConnection)
+			_, ok := errors.AsType[x509.UnknownAuthorityError](err)
+			require.True(t, ok, "%v", err)
+			require.EqualValues(t, 1, p.connects.Load())
+		})
+	}
+}
+
+func TestProxyThatWantsACertificate(t *testing.T) {
+	t.Parallel()
+
+	receiver := newReceiver(t, status(200))
+	p := newUnstartedProxy(receiver)
+	p.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}
+	p.Config.ErrorLog = log.New(io.Discard, "", 0)
+	p.StartTLS()
+	t.Cleanup(p.Close)
+	cfg := receiver.config()
+	cfg.Proxy = p.url(t)
+	_, err := newDeliverer(t, cfg).Deliver(t.Context(), batch)
+	failure(t, err, delivery.ReasonConnection)
+	require.ErrorContains(t, err, "proxyconnect: remote error: tls: ")
+}
+
+func TestProxyOverTLSByDefaultPort(t *testing.T) {
+	t.Parallel()
+
+	for proxy, want := range map[string]string{
+		"https://proxy.example":      "proxy.example:443",
+		"https://proxy.example:8443": "proxy.example:8443",
+		"https://[2001:db8::1]":      "[2001:db8::1]:443",
+		"http://proxy.example":       "proxy.example:80",
+	} {
+		t.Run(proxy, func(t *testing.T) {
+			t.Parallel()
+			u, err := url.Parse(proxy)
+			require.NoError(t, err)
+			var dialled string
+			cfg := delivery.Config{Endpoint: "https://siem.example", Proxy: u, Clock: newFakeClock()}
+			cfg.DialContext = func(_ context.Context, _, address string) (net.Conn, error) {
+				dialled = address
+				return nil, x509.HostnameError{Certificate: new(x509.Certificate)} // final
+			}
+			_, err = newDeliverer(t, cfg).Deliver(t.Context(), batch)
+			failure(t, err, delivery.ReasonConnection)
+			require.Equal(t, want, dialled)
 		})
 	}
 }

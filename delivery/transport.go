@@ -32,7 +32,7 @@ const (
 // nil for none.
 func newTransport(cfg *Config, endpoint, proxy *url.URL) *http.Transport {
 	t := &http.Transport{
-		DialContext: newDialer(cfg, endpoint, proxy != nil),
+		DialContext: newDialer(cfg, endpoint, proxy),
 		TLSClientConfig: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			RootCAs:            cfg.RootCAs,
@@ -48,7 +48,7 @@ func newTransport(cfg *Config, endpoint, proxy *url.URL) *http.Transport {
 		IdleConnTimeout:        idleConnTimeout,
 	}
 	if proxy != nil {
-		t.Proxy = http.ProxyURL(proxy)
+		t.Proxy = http.ProxyURL(withoutTLS(proxy))
 	}
 	return t
 }

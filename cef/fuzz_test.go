@@ -147,7 +147,7 @@ func FuzzMalleability(f *testing.F) {
 // end if the time were not linear.
 func TestScanIsLinear(t *testing.T) {
 	t.Parallel()
-	const size = 8 << 20
+	const size = 2 << 20
 	for name, unit := range map[string]string{
 		"equals signs":         "=",
 		"backslashes":          `\`,

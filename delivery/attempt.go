@@ -100,7 +100,7 @@ func (r *run) request(ctx context.Context, now time.Time) *http.Request {
 	return req.WithContext(ctx)
 }
 
-// noAnswer judges an attempt that got no status line.
+// noAnswer judges an attempt that got no status line, or no end of the header.
 func (r *run) noAnswer(a *Attempt, err error) outcome {
 	if refusal, ok := errors.AsType[*GuardError](err); ok {
 		a.Err = refusal
@@ -113,7 +113,7 @@ func (r *run) noAnswer(a *Attempt, err error) outcome {
 	return outcome{retry: true}
 }
 
-// answer judges an attempt by its status line, which alone decides, and reads
+// answer judges an attempt by its status, which alone decides, and reads
 // the rest of the answer as far as that is of use.
 func (r *run) answer(a *Attempt, resp *http.Response) outcome {
 	a.Status = resp.StatusCode

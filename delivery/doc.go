@@ -10,12 +10,18 @@
 //
 // A delivery is one POST of text/plain, attempted at most five times. Any 2xx
 // answer ends it well. It is attempted again after a connection error (any
-// error before a status line, timeouts included), after 429 and after every 5xx
-// but 501; any other answer is final, redirects too, which are never followed.
-// So are errors of certificates, host names and the protocol, which do not heal
-// in seconds, TLS alerts from the peer among them, and refusals of the [Guard].
-// The waits are 1, 2, 4 and 8 s, longer where the answer has a Retry-After (429
-// and 503), and never outside 1 to 30 s.
+// error before the end of the answer's header, timeouts included), after 429
+// and after every 5xx but 501; any other answer is final, redirects too, which
+// are never followed. So are errors of certificates, host names and the
+// protocol, which do not heal in seconds, TLS alerts from the peer among them,
+// and refusals of the [Guard]. The waits are 1, 2, 4 and 8 s, longer where the
+// answer has a Retry-After (429 and 503), and never outside 1 to 30 s.
+//
+// The status decides, whatever becomes of the rest of an answer, but for one
+// case: where the header does not come to its end within the attempt's timeout,
+// is malformed (a bad Content-Length, for instance) or larger than 1 MiB,
+// net/http does not pass the status on. That is a connection error, be the
+// status a 200, and the batch is sent again.
 //
 // Each batch has an id, sent as Webhook-Id with every attempt, so that a
 // receiver can drop a batch that it has seen: an answer may be lost on its way

@@ -54,7 +54,7 @@ func reset(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// Whatever fails before a status line is a connection error, and retried.
+// Whatever fails before the end of the answer's header is a connection error, and retried.
 func TestConnectionErrorsAreRetried(t *testing.T) {
 	t.Parallel()
 
@@ -101,7 +101,8 @@ func TestConnectionErrorsAreRetried(t *testing.T) {
 		{"no HTTP, with an echo", raw("220-{token}\r\n"), nil, `malformed HTTP response "220-[redacted]"`},
 		{"no status, with an echo", raw("HTTP/1.1 {token} x\r\n"), nil, `malformed HTTP status code "[redacted]"`},
 		{"no header, with an echo", raw("HTTP/1.1 200 OK\r\n{authorization}\r\n\r\n"), nil, `[redacted]`},
-		{"a header without end", raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100_000)), nil, "exceeded 65536 bytes"},
+		{"a header without end", raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20)), nil, "exceeded 1048576 bytes"},
+		{"a length that is none", raw("HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n"), nil, "bad Content-Length"},
 		{"name not found", failingDialer(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "siem.example"}}), nil, "no such host"},
 		{"an error that quotes the token", failingDialer(errors.New("tunnel for /t0k-path-of-the-endpoint?key=t0k-query")), nil, "tunnel for [redacted]"},
 	}
@@ -187,7 +188,19 @@ func isType[E error](err error) bool {
 	return ok
 }
 
-// The status line alone decides, whatever happens to the rest of the answer.
+// A large header does not hide the status.
+func TestLargeHeader(t *testing.T) {
+	t.Parallel()
+
+	receiver := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		w.Header().Set("Content-Security-Policy", strings.Repeat("x", 1_000_000))
+		w.WriteHeader(http.StatusAccepted)
+	})
+	_, err := newDeliverer(t, receiver.config()).Deliver(t.Context(), batch)
+	require.NoError(t, err)
+}
+
+// The status alone decides, whatever happens to the rest of the answer.
 func TestAnswersThatDoNotEnd(t *testing.T) {
 	t.Parallel()
 

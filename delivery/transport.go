@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// maxResponseHeader is in bytes. There is nothing in an answer's header
-	// that a delivery needs but Retry-After.
-	maxResponseHeader = 64 << 10
+	// maxResponseHeader is in bytes. It is generous, since with a header that is
+	// too large the status is lost as well.
+	maxResponseHeader = 1 << 20
 
 	maxIdleConns    = 16
 	idleConnTimeout = 90 * time.Second

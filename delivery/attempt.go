@@ -116,6 +116,10 @@ func (r *run) noAnswer(a *Attempt, err error) outcome {
 // answer judges an attempt by its status, which alone decides, and reads
 // the rest of the answer as far as that is of use.
 func (r *run) answer(a *Attempt, resp *http.Response) outcome {
+	if resp.StatusCode < 100 { // net/http takes any three digits
+		a.Err = errors.New("the answer has no valid status")
+		return outcome{retry: true}
+	}
 	a.Status = resp.StatusCode
 	if a.Status == http.StatusSwitchingProtocols {
 		return outcome{reason: ReasonRefused} // what follows is no body

@@ -47,6 +47,7 @@ func TestCancel(t *testing.T) {
 				require.ErrorIs(t, err, errCause)
 				require.ErrorContains(t, err, "canceled: "+errCause.Error())
 				require.Len(t, result.Attempts, 1)
+				require.Zero(t, result.Last().Wait)
 			})
 		})
 	}
@@ -168,11 +169,23 @@ func TestClockThatFails(t *testing.T) {
 	receiver := newReceiver(t, status(503))
 	cfg := receiver.config()
 	cfg.Clock = brokenClock{}
-	_, err := newDeliverer(t, cfg).Deliver(t.Context(), batch)
-	failure(t, err, delivery.ReasonCanceled)
+	var kept keepingHook
+	cfg.Hooks = []delivery.Hook{&kept}
+	result, err := newDeliverer(t, cfg).Deliver(t.Context(), batch)
+	failed := failure(t, err, delivery.ReasonCanceled)
 	require.ErrorIs(t, err, errCause)
 	require.NotErrorIs(t, err, context.Canceled)
+
+	// The wait led to nothing. What the hook was told stays as it was.
+	require.Zero(t, result.Last().Wait)
+	require.Zero(t, failed.Result.Last().Wait)
+	require.Equal(t, time.Second, kept.result.Last().Wait)
 }
+
+// keepingHook keeps what it is told.
+type keepingHook struct{ result delivery.Result }
+
+func (h *keepingHook) AttemptFinished(_ context.Context, result delivery.Result) { h.result = result }
 
 // A delivery gives up at once when its next wait would pass a deadline.
 func TestDeadlines(t *testing.T) {

@@ -39,6 +39,9 @@ const (
 	// DefaultAttemptTimeout is the default of Config.AttemptTimeout.
 	DefaultAttemptTimeout = 20 * time.Second
 
+	// MaxAttemptTimeout is the largest Config.AttemptTimeout.
+	MaxAttemptTimeout = time.Hour
+
 	// DefaultUserAgent is the default of Config.UserAgent.
 	DefaultUserAgent = "auditlog-go"
 )
@@ -47,7 +50,9 @@ const (
 //
 // It prints and logs as its endpoint's scheme, host and port, nothing else.
 type Config struct {
-	// Endpoint is an absolute https URL with a host and without user info.
+	// Endpoint is an absolute https URL with a host, without user info and
+	// without fragment, in ASCII: see [webhook.ValidateEndpoint]. Names of
+	// other scripts are written in Punycode.
 	Endpoint string
 
 	// Authorization is sent as it is, as the Authorization header: visible
@@ -67,7 +72,7 @@ type Config struct {
 	Encoding Encoding
 
 	// AttemptTimeout bounds an attempt, from dialling to the status line, in
-	// real time. Default: DefaultAttemptTimeout.
+	// real time: at most MaxAttemptTimeout. Default: DefaultAttemptTimeout.
 	AttemptTimeout time.Duration
 
 	// Timeout bounds a delivery with all its attempts and waits, by the
@@ -77,8 +82,8 @@ type Config struct {
 
 	// Backoff makes the chain of waits of one delivery, when its first
 	// attempt has failed. The chain may end the delivery early, but there are
-	// never more than 4 retries, nor waits outside of 1 to 30 s. Default: 1,
-	// 2, 4 and 8 s.
+	// never more than 4 retries, nor waits outside of 1 to 30 s. Default, also
+	// where Backoff returns nil: 1, 2, 4 and 8 s.
 	Backoff func() retry.Backoff
 
 	// Jitter lengthens each wait by a random part of at most this fraction,
@@ -194,8 +199,8 @@ func (c *Config) validate() error {
 	default:
 		return fmt.Errorf("delivery: Encoding: %q is not known", string(c.Encoding))
 	}
-	if c.AttemptTimeout < 0 {
-		return errors.New("delivery: AttemptTimeout: is negative")
+	if c.AttemptTimeout < 0 || c.AttemptTimeout > MaxAttemptTimeout {
+		return fmt.Errorf("delivery: AttemptTimeout: must be 0 to %v", MaxAttemptTimeout)
 	}
 	if c.Timeout < 0 {
 		return errors.New("delivery: Timeout: is negative")

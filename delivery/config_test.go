@@ -46,6 +46,11 @@ func TestNewRefuses(t *testing.T) {
 		{"user info", endpoint("https://t0k-@siem.example/"), "delivery: Endpoint: has user info, which belongs into the authorization"},
 		{"port 0", endpoint("https://siem.example:0/t0k-"), "delivery: Endpoint: has no valid port"},
 		{"port too high", endpoint("https://siem.example:65536/t0k-"), "delivery: Endpoint: has no valid port"},
+		{"empty port", endpoint("https://siem.example:/t0k-"), "delivery: Endpoint: must be a valid URL"},
+		{"not ASCII", endpoint("https://bücher.example/t0k-"), "delivery: Endpoint: must be a valid URL"},
+		{"zone", endpoint("https://[fe80::1%25eth0]/t0k-"), "delivery: Endpoint: must be a valid URL"},
+		{"fragment", endpoint("https://siem.example/#t0k-"), "delivery: Endpoint: must not have a fragment"},
+		{"too long", endpoint("https://siem.example/" + strings.Repeat("t0k-", 1000)), "delivery: Endpoint: must not have more than 2048 characters"},
 
 		{"authorization with a line break", auth("Bearer t0k-\r\nX: y"), "delivery: Authorization: has a character other than visible ASCII and spaces"},
 		{"authorization with a tab", auth("Bearer\tt0k-"), "delivery: Authorization: has a character other than visible ASCII and spaces"},
@@ -76,7 +81,8 @@ func TestNewRefuses(t *testing.T) {
 
 		{"user agent", func(c *delivery.Config) { c.UserAgent = "a\nb" }, "delivery: UserAgent: has a character other than visible ASCII and spaces"},
 		{"encoding", func(c *delivery.Config) { c.Encoding = "br" }, `delivery: Encoding: "br" is not known`},
-		{"attempt timeout", func(c *delivery.Config) { c.AttemptTimeout = -1 }, "delivery: AttemptTimeout: is negative"},
+		{"attempt timeout", func(c *delivery.Config) { c.AttemptTimeout = -1 }, "delivery: AttemptTimeout: must be 0 to 1h0m0s"},
+		{"attempt timeout that overflows", func(c *delivery.Config) { c.AttemptTimeout = math.MaxInt64 }, "delivery: AttemptTimeout: must be 0 to 1h0m0s"},
 		{"timeout", func(c *delivery.Config) { c.Timeout = -1 }, "delivery: Timeout: is negative"},
 		{"negative jitter", func(c *delivery.Config) { c.Jitter = -0.1 }, "delivery: Jitter: must be 0 to 1"},
 		{"too much jitter", func(c *delivery.Config) { c.Jitter = 1.1 }, "delivery: Jitter: must be 0 to 1"},
@@ -108,8 +114,8 @@ func TestNewAccepts(t *testing.T) {
 	t.Parallel()
 
 	for _, endpoint := range []string{
-		"https://siem.example", "HTTPS://siem.example/", "https://siem.example:8088/a?b=c#d",
-		"https://[2001:db8::1]:443/", "https://127.0.0.1", "https://bücher.example/", "https://siem.example:/",
+		"https://siem.example", "HTTPS://siem.example/", "https://siem.example:8088/a?b=c",
+		"https://[2001:db8::1]:443/", "https://127.0.0.1", "https://xn--bcher-kva.example/",
 	} {
 		_, err := delivery.New(delivery.Config{
 			Endpoint:     endpoint,

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
 // errNotHTTPS is an error of its own as it is also checked before each request.
@@ -19,6 +21,10 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 	}
 	if err := checkEndpoint(u); err != nil {
 		return nil, err
+	}
+	// What is no endpoint for Konnect, and its client, is none here.
+	if invalid, ok := errors.AsType[*webhook.ValidationError](webhook.ValidateEndpoint(endpoint)); ok {
+		return nil, errors.New(invalid.Parameters[0].Reason)
 	}
 	return u, nil
 }

@@ -102,6 +102,7 @@ func TestConnectionErrorsAreRetried(t *testing.T) {
 		{"no status, with an echo", raw("HTTP/1.1 {token} x\r\n"), nil, `malformed HTTP status code "[redacted]"`},
 		{"no header, with an echo", raw("HTTP/1.1 200 OK\r\n{authorization}\r\n\r\n"), nil, `[redacted]`},
 		{"a header without end", raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20)), nil, "exceeded 1048576 bytes"},
+		{"a status below 100", raw("HTTP/1.1 000 Nothing\r\nContent-Length: 0\r\n\r\n"), nil, "the answer has no valid status"},
 		{"a length that is none", raw("HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n"), nil, "bad Content-Length"},
 		{"name not found", failingDialer(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "siem.example"}}), nil, "no such host"},
 		{"an error that quotes the token", failingDialer(errors.New("tunnel for /t0k-path-of-the-endpoint?key=t0k-query")), nil, "tunnel for [redacted]"},

@@ -37,7 +37,9 @@ type Attempt struct {
 	// printable characters, with all secrets masked.
 	Snippet string
 
-	// Wait is how long the next attempt waits, 0 where there is none.
+	// Wait is how long the next attempt waits, 0 where there is none. (It is
+	// not, for an [AttemptFinishedHook], where the delivery is cancelled later,
+	// in the wait.) Waits for rate limits are not in it.
 	Wait time.Duration
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/sethvargo/go-retry"
@@ -100,7 +101,9 @@ func (r *run) decide(ctx context.Context, o outcome) (time.Duration, *Error) {
 		return 0, r.fail(ReasonExhausted)
 	}
 	if r.backoff == nil {
-		r.backoff = r.cfg.Backoff()
+		if r.backoff = r.cfg.Backoff(); r.backoff == nil {
+			r.backoff = httpretry.NewBackoff()
+		}
 	}
 	backoff, stop := r.backoff.Next()
 	if stop {
@@ -146,6 +149,11 @@ func (r *run) interrupted(ctx context.Context, cause error) *Error {
 
 // fail returns the error for a delivery that ends here.
 func (r *run) fail(reason Reason, causes ...error) *Error {
+	if last := len(r.result.Attempts) - 1; last >= 0 && r.result.Attempts[last].Wait > 0 {
+		// The wait was for nothing. Hooks have seen it, and may still.
+		r.result.Attempts = slices.Clone(r.result.Attempts)
+		r.result.Attempts[last].Wait = 0
+	}
 	retryable := reason == ReasonExhausted || reason == ReasonCanceled || reason == ReasonDeadline
 	return &Error{Reason: reason, Retryable: retryable, Result: r.result, causes: causes}
 }

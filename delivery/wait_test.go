@@ -66,6 +66,11 @@ func TestWaits(t *testing.T) {
 			want:   seconds(30, 30, 30, 30),
 		},
 		{
+			name: "no backoff", statuses: []int{500},
+			change: func(c *delivery.Config) { c.Backoff = func() retry.Backoff { return nil } },
+			want:   seconds(1, 2, 4, 8),
+		},
+		{
 			name: "backoff that never stops", statuses: []int{500},
 			change: func(c *delivery.Config) { c.Backoff = constant(3 * time.Second) },
 			want:   seconds(3, 3, 3, 3),

@@ -61,9 +61,9 @@ func runOverlaid(t *testing.T, code string) string {
 	require.NoError(t, err)
 	list := filepath.Join(dir, "overlay.json")
 	require.NoError(t, os.WriteFile(list, overlay, 0o600))
-	out, err := exec.CommandContext(t.Context(), "go", append(build, "-overlay", list, "./internal/readme")...).CombinedOutput() //nolint:gosec // the README is ours
+	out, err := exec.CommandContext(t.Context(), "go", append(build, "-overlay", list, "./internal/readme")...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	run := exec.CommandContext(t.Context(), program) //nolint:gosec // as above
+	run := exec.CommandContext(t.Context(), program)
 	run.Dir = dir
 	out, err = run.CombinedOutput()
 	require.NoError(t, err, "%s", out)

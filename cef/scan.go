@@ -35,6 +35,30 @@ type scanner struct {
 }
 
 func (s *scanner) scan(visit func(Field) error) error {
+	if err := s.trim(); err != nil {
+		return err
+	}
+	s.unusual = !printable(s.line)
+	mark := bytes.Index(s.line, mark)
+	if mark < 0 {
+		return s.errorAt(0, `no "CEF:"`)
+	}
+	s.backslash = -1
+	s.backslash = s.nextBackslash(0)
+	if mark > 0 {
+		if err := s.emit(visit, PartPrefix, 0, 0, mark); err != nil {
+			return err
+		}
+	}
+	i, err := s.header(visit, mark+len("CEF:"))
+	if err != nil || i >= len(s.line) {
+		return err
+	}
+	return s.extensions(visit, i)
+}
+
+// trim takes the line break and trailing spaces off the line.
+func (s *scanner) trim() error {
 	line := s.line
 	if n := len(line); n > 0 && line[n-1] == '\n' {
 		line = line[:n-1]
@@ -53,27 +77,20 @@ func (s *scanner) scan(visit func(Field) error) error {
 		if s.mode&Strict != 0 {
 			return s.errorAt(end, "a space at the end of the line")
 		}
-		line = line[:end]
 		s.trailing = TrailingSpace
 	}
-	s.line = line
-	s.unusual = !printable(line)
-	mark := bytes.Index(line, mark)
-	if mark < 0 {
-		return s.errorAt(0, `no "CEF:"`)
-	}
-	s.backslash = -1
-	s.backslash = s.nextBackslash(0)
-	if mark > 0 {
-		if err := s.emit(visit, PartPrefix, 0, 0, mark); err != nil {
-			return err
-		}
-	}
-	i := mark + len("CEF:")
+	s.line = line[:end]
+	return nil
+}
+
+// header reads the fields between pipes, from i on, and returns where the
+// extensions begin.
+func (s *scanner) header(visit func(Field) error, i int) (int, error) {
+	line := s.line
 	var tolerated Tolerance
 	for i < len(line) && line[i] == ' ' {
 		if s.mode&Strict != 0 {
-			return s.errorAt(i, "a space before the CEF version")
+			return 0, s.errorAt(i, "a space before the CEF version")
 		}
 		tolerated = SpacedVersion
 		i++
@@ -88,17 +105,17 @@ func (s *scanner) scan(visit func(Field) error) error {
 		}
 		if end >= len(line) {
 			if part != PartSeverity {
-				return s.errorAt(len(line), "the line ends in the "+part.String())
+				return 0, s.errorAt(len(line), "the line ends in the "+part.String())
 			}
 			end = len(line)
 		}
 		if part == PartCEFVersion && !validVersion(line[i:end]) {
-			return s.errorAt(i, "the CEF version is not a number of up to three digits")
+			return 0, s.errorAt(i, "the CEF version is not a number of up to three digits")
 		}
 		if part == PartSeverity {
 			_, exact, ok := parseSeverity(line[i:end])
 			if !ok || !exact && s.mode&Strict != 0 {
-				return s.errorAt(i, "the severity is not 0 to 10, Unknown, Low, Medium, High or Very-High")
+				return 0, s.errorAt(i, "the severity is not 0 to 10, Unknown, Low, Medium, High or Very-High")
 			}
 			if !exact {
 				tolerated |= SeverityForm
@@ -108,15 +125,12 @@ func (s *scanner) scan(visit func(Field) error) error {
 			}
 		}
 		if err := s.emit(visit, part, tolerated, i, end); err != nil {
-			return err
+			return 0, err
 		}
 		tolerated = 0
 		i = end + 1
 	}
-	if i >= len(line) {
-		return nil
-	}
-	return s.extensions(visit, i)
+	return i, nil
 }
 
 // printable reports whether b is printable ASCII.
@@ -290,7 +304,7 @@ func (s *scanner) emit(visit func(Field) error, part Part, tolerated Tolerance, 
 	if part != PartPrefix {
 		s.backslash = s.nextBackslash(from)
 		if s.backslash < to {
-			if err := s.escapes(from, to); err != nil {
+			if err := s.escapes(to); err != nil {
 				return err
 			}
 		}
@@ -303,8 +317,8 @@ func (s *scanner) emit(visit func(Field) error, part Part, tolerated Tolerance, 
 	return visit(s.field)
 }
 
-// escapes looks for backslashes that escape nothing.
-func (s *scanner) escapes(from, to int) error {
+// escapes looks for backslashes that escape nothing, from the first one on.
+func (s *scanner) escapes(to int) error {
 	s.field.Plain = false
 	for i := s.backslash; i < to; i++ {
 		if s.line[i] != '\\' {

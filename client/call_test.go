@@ -56,7 +56,7 @@ func TestRetriesByStatus(t *testing.T) {
 			ticks := newClock()
 			err := c.call(t.Context(), withTransport(t, stub, client.WithClock(ticks)))
 			var answered *client.APIError
-			require.True(t, errors.As(err, &answered), "%s %d: %v", c.method, code, err)
+			require.ErrorAs(t, err, &answered, "%s %d: %v", c.method, code, err)
 			require.Equal(t, code, answered.StatusCode)
 			require.Equal(t, c.want, ticks.seconds(), "%s %d", c.method, code)
 		}
@@ -171,7 +171,7 @@ func TestNotRetriedForGood(t *testing.T) {
 		require.NoError(t, err)
 		err = get(t.Context(), c)
 		var unknown x509.UnknownAuthorityError
-		require.True(t, errors.As(err, &unknown), "%v", err)
+		require.ErrorAs(t, err, &unknown, "%v", err)
 		require.Empty(t, ticks.seconds())
 		require.Empty(t, api.requests())
 	})
@@ -217,7 +217,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				api.Client().CheckRedirect = nil
 				for _, call := range []func(context.Context, *client.Client) error{get, update} {
 					var answered *client.APIError
-					require.True(t, errors.As(call(t.Context(), api.newClient(t)), &answered))
+					require.ErrorAs(t, call(t.Context(), api.newClient(t)), &answered)
 					require.Equal(t, code, answered.StatusCode)
 				}
 				require.Len(t, api.requests(), 2)

@@ -22,7 +22,7 @@ func apiError(t *testing.T, step http.HandlerFunc) *client.APIError {
 	t.Helper()
 	_, err := serve(t, step).client.Webhook.Update(t.Context(), webhook.Patch{Enabled: webhook.Set(true)})
 	var got *client.APIError
-	require.True(t, errors.As(err, &got), "%v", err)
+	require.ErrorAs(t, err, &got, "%v", err)
 	return got
 }
 
@@ -274,8 +274,7 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 						requireNoToken(t, fmt.Sprintf(format, err))
 					}
 				}
-				var answered *client.APIError
-				if errors.As(err, &answered) {
+				if answered, ok := errors.AsType[*client.APIError](err); ok {
 					requireNoToken(t, fmt.Sprintf("%+v %#v", *answered, *answered))
 				}
 			})

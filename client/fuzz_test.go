@@ -53,8 +53,7 @@ func FuzzAnswer(f *testing.F) {
 			for _, r := range text {
 				require.True(t, unicode.IsPrint(r), "%q in %q", r, text)
 			}
-			var answered *client.APIError
-			if errors.As(err, &answered) {
+			if answered, ok := errors.AsType[*client.APIError](err); ok {
 				require.Equal(t, code, answered.StatusCode)
 			}
 		}

@@ -3,7 +3,6 @@ package webhook_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -164,7 +163,7 @@ func TestApplyErrors(t *testing.T) {
 			got, err := c.from.Apply(c.patch, before().Add(time.Hour))
 			require.Empty(t, cmp.Diff(c.from, got), "an error changes nothing")
 			var invalid *webhook.ValidationError
-			require.True(t, errors.As(err, &invalid), "%v", err)
+			require.ErrorAs(t, err, &invalid, "%v", err)
 			require.Equal(t, c.detail, invalid.Detail)
 			var fields []string
 			for _, p := range invalid.Parameters {

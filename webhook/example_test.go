@@ -20,8 +20,7 @@ func Example() {
 			config, err = config.Apply(patch, now)
 		}
 		var answer any = config
-		var invalid *webhook.ValidationError
-		if errors.As(err, &invalid) {
+		if invalid, ok := errors.AsType[*webhook.ValidationError](err); ok {
 			answer = invalid.Problem("konnect:trace:6644808935508571943")
 		}
 		data, _ := json.Marshal(answer)

@@ -2,7 +2,6 @@ package webhook_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -140,7 +139,7 @@ func TestDecodePatchUnreadable(t *testing.T) {
 			patch, err := webhook.DecodePatch([]byte(body))
 			require.Empty(t, cmp.Diff(webhook.Patch{}, patch))
 			var got *webhook.ValidationError
-			require.True(t, errors.As(err, &got), "%v", err)
+			require.ErrorAs(t, err, &got, "%v", err)
 			require.Empty(t, cmp.Diff(want, got))
 		})
 	}
@@ -178,7 +177,7 @@ func TestDecodePatchInvalidMembers(t *testing.T) {
 			patch, err := webhook.DecodePatch([]byte(c.body))
 			require.Empty(t, cmp.Diff(webhook.Patch{}, patch))
 			var got *webhook.ValidationError
-			require.True(t, errors.As(err, &got), "%v", err)
+			require.ErrorAs(t, err, &got, "%v", err)
 			require.Empty(t, cmp.Diff(&webhook.ValidationError{Detail: typed, Parameters: c.want}, got))
 			requireNoCredential(t, err.Error())
 		})
@@ -195,7 +194,7 @@ func TestDecodePatchReportsAFewFaults(t *testing.T) {
 	body.WriteString(`"enabled":true}`)
 	_, err := webhook.DecodePatch([]byte(body.String()))
 	var got *webhook.ValidationError
-	require.True(t, errors.As(err, &got))
+	require.ErrorAs(t, err, &got)
 	require.Len(t, got.Parameters, 16)
 }
 
@@ -221,7 +220,7 @@ func FuzzDecodePatch(f *testing.F) {
 		patch, err := webhook.DecodePatch(body)
 		if err != nil {
 			var invalid *webhook.ValidationError
-			require.True(t, errors.As(err, &invalid))
+			require.ErrorAs(t, err, &invalid)
 			require.NotEmpty(t, invalid.Parameters)
 			require.True(t, patch.IsZero())
 			return

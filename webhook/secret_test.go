@@ -112,9 +112,9 @@ func TestSecretIsNeverMarshalled(t *testing.T) {
 func TestSecretFormat(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "[redacted]", fmt.Sprint(webhook.NewSecret(credential)))
-	require.Equal(t, "", fmt.Sprint(webhook.NewSecret("")))
+	require.Empty(t, fmt.Sprint(webhook.NewSecret("")))
 	require.Equal(t, "[redacted]", webhook.NewSecret(credential).LogValue().String())
-	require.Equal(t, "", webhook.Secret{}.LogValue().String())
+	require.Empty(t, webhook.Secret{}.LogValue().String())
 }
 
 func TestSecret(t *testing.T) {

@@ -2,7 +2,6 @@ package webhook_test
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 
@@ -169,7 +168,7 @@ func TestValidateLogFormat(t *testing.T) {
 func requireInvalid(t *testing.T, err error, want webhook.ValidationError) {
 	t.Helper()
 	var got *webhook.ValidationError
-	require.True(t, errors.As(err, &got), "%v", err)
+	require.ErrorAs(t, err, &got, "%v", err)
 	require.Empty(t, cmp.Diff(want, *got))
 	requireNoCredential(t, err.Error())
 }
@@ -209,7 +208,7 @@ func TestValidationProblem(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var invalid *webhook.ValidationError
-			require.True(t, errors.As(c.err, &invalid))
+			require.ErrorAs(t, c.err, &invalid)
 			data, err := json.Marshal(invalid.Problem("konnect:trace:1"))
 			require.NoError(t, err)
 			require.Equal(t, c.want, string(data))

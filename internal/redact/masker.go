@@ -18,6 +18,9 @@ const (
 	// and masking them would blot out ordinary text.
 	minPart = 4
 
+	// minSecret is the least length of a secret to be masked at all.
+	minSecret = 2
+
 	// In characters of the result.
 	maxSnippet = 256
 	maxError   = 512
@@ -40,15 +43,17 @@ type Masker struct {
 
 // needleSet is what to look for.
 type needleSet struct {
-	all    []string  // longest first
+	all    []string  // in lower case, longest first
 	starts [256]bool // the bytes that one of them, as it is or escaped, begins with
 }
 
 // NewMasker returns a Masker of secrets, which are visible ASCII with inner
-// spaces. Empty ones are ignored. Each is masked as a whole and by its parts
-// (what follows the scheme of an authorization value, and the user and password
-// in Basic credentials); as it is, with any of its characters escaped for JSON,
-// a URL or HTML, and in base64.
+// spaces. Those of less than two bytes are ignored: they protect nothing, and
+// masking them would blot out ordinary text. Each is masked as a whole and by
+// its parts of at least four bytes (what follows the scheme of an authorization
+// value, and the user and password in Basic credentials); as it is, with any of
+// its characters escaped for JSON, a URL or HTML, and in base64, with ASCII
+// letters in any case.
 func NewMasker(secrets ...string) *Masker {
 	secrets = slices.Clone(secrets)
 	return &Masker{needles: sync.OnceValue(func() needleSet { return needles(secrets) })}
@@ -58,7 +63,7 @@ func NewMasker(secrets ...string) *Masker {
 func needles(secrets []string) needleSet {
 	var all []string
 	for _, secret := range secrets {
-		if secret == "" {
+		if len(secret) < minSecret {
 			continue
 		}
 		parts := []string{secret}
@@ -75,6 +80,9 @@ func needles(secrets []string) needleSet {
 			}
 		}
 	}
+	for i, needle := range all {
+		all[i] = lowerASCII(needle)
+	}
 	slices.SortFunc(all, func(a, b string) int {
 		if len(a) != len(b) {
 			return len(b) - len(a)
@@ -83,7 +91,7 @@ func needles(secrets []string) needleSet {
 	})
 	set := needleSet{all: slices.Compact(all)}
 	for _, needle := range set.all {
-		set.starts[needle[0]] = true
+		set.starts[needle[0]], set.starts[upper(needle[0])] = true, true
 	}
 	if len(set.all) > 0 {
 		for i := range len(escapeStarts) {

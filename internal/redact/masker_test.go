@@ -114,7 +114,8 @@ func TestMaskerParts(t *testing.T) {
 	}{
 		{"no secret", nil, "Bearer x", "Bearer x"},
 		{"empty secret", []string{""}, "Bearer x", "Bearer x"},
-		{"a whole secret may be short", []string{"x"}, "axb", "a[redacted]b"},
+		{"a whole secret may be short", []string{"xy"}, "axyb", "a[redacted]b"},
+		{"of one character is none", []string{"x"}, "axb", "axb"},
 		{"a part may not", []string{"Bearer x"}, "x, Bearer x", "x, [redacted]"},
 		{"the scheme is none", []string{"Bearer tok-en"}, "Bearer expected", "Bearer expected"},
 		{"credential after more spaces", []string{"Bearer  tok-en"}, "tok-en", "[redacted]"},
@@ -128,7 +129,9 @@ func TestMaskerParts(t *testing.T) {
 		{"Basic that is none", []string{"Basic !!!!"}, "got !!!!", "got [redacted]"},
 		{"Basic without password", []string{"Basic " + base64.StdEncoding.EncodeToString([]byte("lonely"))}, "lonely", "[redacted]"},
 		{"an escape that is a part of the secret", []string{`a"%25`}, `a\"%25 a\"%2525`, "[redacted] [redacted]"},
-		{"not quite", []string{"tok-en"}, "tok-e tok_en TOK-EN tok&#;en", "tok-e tok_en TOK-EN tok&#;en"},
+		{"not quite", []string{"tok-en"}, "tok-e tok_en TOKEN tok&#;en", "tok-e tok_en TOKEN tok&#;en"},
+		{"in upper case", []string{"Bearer tok-en"}, `BEARER TOK-EN TOK\u002dEN \u0054ok-en T&#79;k-en`, "[redacted] [redacted] [redacted] [redacted]"},
+		{"in lower case", []string{"Bearer Tok-EN"}, "bearer tok-en %54ok-en", "[redacted] [redacted]"},
 		{"never joined by cleaning", []string{"tok-en"}, "tok\x00-en tok-\u200ben", `tok\x00-en tok-\u200ben`},
 	}
 	for _, tt := range tests {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// match reports how many bytes at the start of text spell secret, each of its
-// characters as itself or escaped in any way that [escapes] knows: an answer
+// match reports how many bytes at the start of text spell secret, which is in
+// lower case, each of its characters in either case and as itself or escaped in any way that [escapes] knows: an answer
 // in JSON inside HTML escapes some characters one way, others another, most
 // not at all. It returns 0 where text does not begin with secret; ranOut tells
 // that text ended before that could be decided.
@@ -44,14 +44,14 @@ const escapeStarts = `+%\&`
 // longestEscape is the length of "&#x0000;", with room for a few leading zeros.
 const longestEscape = 8
 
-// escapes returns the lengths of the ways in which text begins with c: as
-// itself, and escaped. A length of 0 is none. cut tells that text may be the
+// escapes returns the lengths of the ways in which text begins with c, which is
+// no capital letter, in either case: as itself, and escaped. A length of 0 is none. cut tells that text may be the
 // beginning of an escape that was cut off.
 func escapes(text string, c byte) (widths [2]int, cut bool) {
 	if text == "" {
 		return widths, true
 	}
-	if text[0] == c {
+	if lower(text[0]) == c {
 		widths[0] = 1
 	}
 	switch text[0] {
@@ -71,7 +71,7 @@ func escapes(text string, c byte) (widths [2]int, cut bool) {
 			widths[1] = 6
 		case text[1] == 'x' && isCode(text, 2, 2, c):
 			widths[1] = 4
-		case text[1] == c:
+		case lower(text[1]) == c:
 			widths[1] = 2
 		}
 	case '&': // HTML, XML
@@ -85,13 +85,13 @@ func escapes(text string, c byte) (widths [2]int, cut bool) {
 }
 
 // isCode reports whether the digits at text[from:from+digits] are the
-// hexadecimal code of c.
+// hexadecimal code of c, in either case.
 func isCode(text string, from, digits int, c byte) bool {
 	if len(text) < from+digits {
 		return false
 	}
 	code, err := strconv.ParseUint(text[from:from+digits], 16, 32)
-	return err == nil && code == uint64(c)
+	return err == nil && code <= 0xff && lower(byte(code)) == c
 }
 
 // isEntity reports whether the name between & and ; stands for c.
@@ -121,5 +121,30 @@ func isEntity(name string, c byte) bool {
 		number, base = hexadecimal, 16
 	}
 	code, err := strconv.ParseUint(number, base, 32)
-	return err == nil && code == uint64(c)
+	return err == nil && code <= 0xff && lower(byte(code)) == c
+}
+
+// lower returns c in lower case if it is an ASCII letter.
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// upper returns c in upper case if it is an ASCII letter.
+func upper(c byte) byte {
+	if 'a' <= c && c <= 'z' {
+		return c - 'a' + 'A'
+	}
+	return c
+}
+
+// lowerASCII returns s with its ASCII letters in lower case.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		b[i] = lower(c)
+	}
+	return string(b)
 }

@@ -48,7 +48,11 @@ const (
 
 // Config says where and how a [Deliverer] delivers. Only Endpoint is required.
 //
-// It prints and logs as its endpoint's scheme, host and port, nothing else.
+// It prints and logs as its endpoint's scheme, host and port, nothing else. There
+// is one exception: package fmt calls no methods on unexported fields, and prints
+// a Config in one field by field, with the whole endpoint, though without the
+// values of any [webhook.Secret]. Do not keep a Config there: a [Deliverer]
+// prints safely anywhere.
 type Config struct {
 	// Endpoint is an absolute https URL with a host, without user info and
 	// without fragment, in ASCII: see [webhook.ValidateEndpoint]. Names of
@@ -117,8 +121,10 @@ type Config struct {
 	Proxy *url.URL
 
 	// ProxyFromEnvironment takes the proxy, if Proxy is nil, from the
-	// environment ([http.ProxyFromEnvironment]) when New is called. It has no
-	// effect where there is a Guard: the proxy could reach what it refuses.
+	// environment ([http.ProxyFromEnvironment]) when New is called. Package
+	// net/http reads the environment once in a process, so that later changes
+	// of it have no effect. Nor has this where there is a Guard: the proxy
+	// could reach what it refuses.
 	ProxyFromEnvironment bool
 
 	// Guard, where it is set, refuses to dial addresses off the public

@@ -43,10 +43,26 @@
 //
 // Endpoints are named by scheme, host and port only, since paths and queries
 // hold tokens at several vendors. Answers, which often echo what was sent, are
-// cut to 256 printable characters, and the authorization, the custom headers
-// and the endpoint's path and query are masked in them and in all error texts.
-// One thing is out of reach: bytes that an HTTP/1.1 server sends beyond the end
-// of its answer are logged by net/http itself, through the standard logger.
+// cut to 256 printable characters, and masked in them and in all error texts are:
+//
+//   - the authorization and the custom headers, and what follows the first space
+//     in them, from 4 bytes on; of Basic credentials also the decoded ones and the
+//     password in them;
+//   - the endpoint's path and query, each as a whole and both together;
+//   - a segment of the path that has 16 bytes or more, or 8 with a digit in it;
+//   - a value in the query, or a key without one, that has 4 bytes or more;
+//   - the credentials of a proxy.
+//
+// Their letters may be in any case, their characters escaped for JSON, HTML or a
+// URL, and they may be in base64. A single character is never masked. What a peer
+// does to them beyond that, such as to reverse, hash or cut them, is not seen
+// through; so keep tokens in the authorization where the receiver allows it.
+//
+// Error texts have no addresses of the sender's network, its resolver or proxy.
+//
+// Two things are out of reach: what fmt prints of a [Config] in an unexported
+// field, see there; and the bytes that an HTTP/1.1 server sends beyond the end of
+// its answer, which net/http logs itself, through the standard logger.
 //
 // # Compatibility
 //

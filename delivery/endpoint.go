@@ -48,12 +48,13 @@ func checkEndpoint(u *url.URL) error {
 	return nil
 }
 
+// The least lengths in bytes of parts of an endpoint to be masked on their own.
+// Shorter ones are ordinary words, or too easily a part of one. The path and the
+// query as a whole are masked whatever their length.
 const (
-	// minToken is the least length in bytes of a path segment, and minValue
-	// that of a query value, to be masked on its own: shorter ones are
-	// ordinary words. The path and the query as a whole always are.
-	minToken = 16
-	minValue = 4
+	minSegment          = 16
+	minSegmentWithDigit = 8
+	minQueryPart        = 4
 )
 
 // endpointSecrets returns the parts of u that may be a token, to be masked in
@@ -64,13 +65,16 @@ func endpointSecrets(u *url.URL) []string {
 		secrets = append(secrets, u.RequestURI(), u.EscapedPath(), u.Path)
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") {
-		if len(segment) >= minToken {
+		if len(segment) >= minSegment || len(segment) >= minSegmentWithDigit && strings.ContainsAny(segment, "0123456789") {
 			secrets = append(secrets, segment)
 		}
 	}
-	for _, values := range u.Query() {
+	for key, values := range u.Query() {
 		for _, value := range values {
-			if len(value) >= minValue {
+			if value == "" {
+				value = key // "?token", without a name
+			}
+			if len(value) >= minQueryPart {
 				secrets = append(secrets, value)
 			}
 		}

@@ -52,7 +52,9 @@ type Error struct {
 	Reason Reason
 
 	// Retryable reports whether the failure is one that may pass: a later
-	// delivery of the same batch may succeed with nothing changed.
+	// delivery of the same batch may succeed with nothing changed. It is also
+	// set where a rate limiter would never allow the delivery, which whoever
+	// holds the limiter has to change.
 	Retryable bool
 
 	// Result is what Deliver returned beside this error.

@@ -112,6 +112,38 @@ func TestSnippetsAreMasked(t *testing.T) {
 	}
 }
 
+// What is masked of an endpoint when it is quoted in parts.
+func TestPartsOfTheEndpointAreMasked(t *testing.T) {
+	t.Parallel()
+
+	tests := []struct{ name, endpoint, answer, want string }{
+		{"path", "/api/hook", "no /api/hook", "no [redacted]"},
+		{"path and query", "/api?a=b", "no /api?a=b", "no [redacted]"},
+		{"long segment", "/hook/services-and-more", "no services-and-more", "no [redacted]"},
+		{"segment with a digit", "/hook/s3cr3tTok3n12", "no s3cr3tTok3n12, S3CR3TTOK3N12", "no [redacted], [redacted]"},
+		{"ordinary segments", "/services/v1", "services v1", "services v1"},
+		{"query", "/hook?a=1", "not with a=1", "not with [redacted]"},
+		{"value", "/hook?key=secret", "no secret is a key", "no [redacted] is a key"},
+		{"key without a value", "/hook?a=1&s3cr3tKeyName", "no s3cr3tKeyName", "no [redacted]"},
+		{"short value", "/hook?key=abc", "abc", "abc"},
+		{"one character", "/h?1", "1 of 11", "1 of 11"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			receiver := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+				w.WriteHeader(400)
+				_, _ = w.Write([]byte(tt.answer))
+			})
+			cfg := receiver.config()
+			cfg.Endpoint = receiver.URL + tt.endpoint
+			result, err := newDeliverer(t, cfg).Deliver(t.Context(), batch)
+			failure(t, err, delivery.ReasonRefused)
+			require.Equal(t, tt.want, result.Last().Snippet)
+		})
+	}
+}
+
 // A compressed answer cannot be masked, so that it is not shown.
 func TestCompressedAnswersAreNotShown(t *testing.T) {
 	t.Parallel()

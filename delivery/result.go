@@ -21,7 +21,8 @@ type Result struct {
 	Attempts []Attempt
 }
 
-// Attempt is one HTTP request of a delivery.
+// Attempt is one HTTP request of a delivery, which net/http may have sent twice:
+// see the documentation of the package.
 type Attempt struct {
 	Time     time.Time     // of its start, by the Clock
 	Duration time.Duration // until the answer was read or had failed

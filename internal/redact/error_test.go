@@ -86,7 +86,7 @@ func isDNS(v reflect.Value) bool {
 	if !v.IsValid() || !v.CanInterface() {
 		return false
 	}
-	_, ok := v.Interface().(*net.DNSError)
+	_, ok := reflect.TypeAssert[*net.DNSError](v)
 	return ok
 }
 

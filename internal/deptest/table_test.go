@@ -25,7 +25,8 @@ var table = map[string][]string{
 	// Sending.
 	"delivery":        {"webhook", "internal/httpretry", "internal/redact", gzip, rate, retry},
 	"store":           {},
-	"store/diskstore": {"store", bbolt},
+	"store/diskstore": {"store", "store/internal/core", bbolt, bbolt + "/errors"},
+	"store/memstore":  {"store", "store/internal/core"},
 	"store/storetest": {"store"},
 	"shipper":         {"", "cef", "status", "webhook", "delivery", "store", "internal/httpretry", "internal/redact", rate, retry},
 
@@ -43,8 +44,10 @@ var table = map[string][]string{
 	"internal/deptest":    {},
 
 	// Shared between packages that must not drift.
-	"internal/httpretry": {retry},
-	"internal/redact":    {},
+	"internal/httpretry":   {retry},
+	"internal/redact":      {},
+	"store/internal/core":  {"store", "store/internal/ready"},
+	"store/internal/ready": {"store"},
 }
 
 // cefImports is all that package cef may import: what every plug-in host has.

@@ -173,6 +173,9 @@ func (p *piece) take(block *Block, start, end store.Position, limits store.Limit
 			p.full = true
 			return false
 		}
+		if p.Events == 0 {
+			p.First = at
+		}
 		p.events = append(p.events, store.Event{Position: at, Time: block.Time, Data: data})
 		p.Events++
 		p.Bytes += len(data)

@@ -144,14 +144,16 @@ func (r *recovery) read() (keep bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	expected, err := r.expected()
+	final, err := r.final()
 	if err != nil {
 		return false, err
 	}
-	r.sync = expected
 	limit := size
-	if r.following != nil && expected > 0 {
-		limit = min(limit, expected)
+	if r.sync = final; final > 0 {
+		limit = min(limit, final)
+	}
+	if known := r.log.durable; known.Segment == r.seg.number {
+		r.sync = max(r.sync, known.Size) // it may have grown since
 	}
 	r.scan = scanner{r: r.file, limit: limit, salt: r.seg.salt}
 	if err := r.header(); err != nil {
@@ -171,11 +173,9 @@ func (r *recovery) read() (keep bool, err error) {
 	return r.finish(limit, size)
 }
 
-// expected returns the size that the segment had, as far as that is known.
-func (r *recovery) expected() (int64, error) {
-	if known := r.log.durable; known.Segment == r.seg.number {
-		return known.Size, nil
-	}
+// final returns the size that the segment had when the following one was begun;
+// 0 if that is not known.
+func (r *recovery) final() (int64, error) {
 	if r.following == nil {
 		return 0, nil
 	}

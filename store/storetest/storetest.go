@@ -194,6 +194,21 @@ func (s *suite) claim(stream string) store.Claim {
 	return c
 }
 
+// find claims the stream; others that come first are not handed out again.
+func (s *suite) find(stream string) store.Claim {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.ctx(), patience)
+	defer cancel()
+	for {
+		c, err := s.store.Claim(ctx)
+		s.ok(err)
+		if c.Stream() == stream {
+			return c
+		}
+		s.release(c, store.Wait{After: store.UntilWoken})
+	}
+}
+
 // claimLater claims a stream that becomes ready when so much time passes.
 func (s *suite) claimLater(stream string, wait time.Duration) store.Claim {
 	s.Helper()

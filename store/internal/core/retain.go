@@ -20,7 +20,7 @@ func (s *Store) keep() {
 	interval := min(max(s.cfg.Retention/64, time.Second), time.Hour)
 	for {
 		wait := interval
-		switch err := s.expire(); {
+		switch err := s.Expire(); {
 		case s.ctx.Err() != nil:
 			return
 		case errors.Is(err, errBusy):
@@ -34,9 +34,12 @@ func (s *Store) keep() {
 	}
 }
 
-// expire removes segments whose last event is too old, the oldest first, and
-// then what is left of deleted streams.
-func (s *Store) expire() error {
+// Expire removes segments whose last event is too old, the oldest first, and
+// then what is left of deleted streams. It is called regularly; tests call it,
+// too.
+func (s *Store) Expire() error {
+	s.expiring.Lock()
+	defer s.expiring.Unlock()
 	cutoff := s.cfg.Clock.Now().Add(-s.cfg.Retention)
 	for {
 		seg := s.expired(cutoff)

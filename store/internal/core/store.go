@@ -1,12 +1,14 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,11 +33,12 @@ type Store struct {
 	queue   *ready.Queue[*stream]
 	watches watches
 
-	ctx     context.Context // ends with Close
-	stop    context.CancelFunc
-	keeping chan struct{} // closed when keep has returned
-	closing sync.Once
-	closed  error // what Close returned
+	ctx      context.Context // ends with Close
+	stop     context.CancelFunc
+	keeping  chan struct{} // closed when keep has returned
+	expiring sync.Mutex    // one at a time
+	closing  sync.Once
+	closed   error // what Close returned
 
 	mu       sync.Mutex
 	streams  map[string]*stream
@@ -104,10 +107,17 @@ func (s *Store) load() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var ready []*stream
 	for _, st := range s.streams {
 		if st.work() {
-			s.queue.Offer(st.item)
+			ready = append(ready, st)
 		}
+	}
+	slices.SortFunc(ready, func(a, b *stream) int { // who waits longest comes first
+		return cmp.Or(a.backlog().Oldest.Compare(b.backlog().Oldest), strings.Compare(a.name, b.name))
+	})
+	for _, st := range ready {
+		s.queue.Offer(st.item)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,11 +18,15 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/store/internal/core"
 )
 
-// stillClock stands still until it is moved by the test that owns it. Nothing
-// sleeps by it: the tests remove what is too old themselves.
-type stillClock struct{ now func() time.Time }
+// stillClock stands still until it is moved. Nothing sleeps by it: the tests
+// remove what is too old themselves.
+type stillClock struct{ since *atomic.Int64 }
 
-func (c stillClock) Now() time.Time { return c.now() }
+func newStillClock() stillClock { return stillClock{new(atomic.Int64)} }
+
+func (c stillClock) Now() time.Time {
+	return time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(c.since.Load()))
+}
 
 func (c stillClock) Sleep(ctx context.Context, _ time.Duration) error {
 	<-ctx.Done()
@@ -32,7 +37,7 @@ func (c stillClock) Sleep(ctx context.Context, _ time.Duration) error {
 type machine struct {
 	fs     *memFS
 	docs   *memDocs
-	now    time.Time
+	clock  stillClock
 	store  *core.Store
 	damage []string
 
@@ -56,7 +61,7 @@ func newMachine(crashAt int, after bool) *machine {
 	fs := newMemFS()
 	fs.crashAt, fs.after = crashAt, after
 	m := &machine{
-		fs: fs, docs: newMemDocs(fs), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		fs: fs, docs: newMemDocs(fs), clock: newStillClock(),
 		accepted: map[string][]accepted{}, maybe: map[string][]accepted{}, acked: map[string]int{},
 		gaps: map[string]int{}, doubt: map[string]bool{}, gone: map[string]int{}, frozen: map[string]store.Batch{},
 	}
@@ -67,7 +72,7 @@ const crashRetention = time.Hour
 
 func (m *machine) open() error {
 	cfg := Config{
-		Clock: stillClock{func() time.Time { return m.now }}, SegmentBytes: 1 << 10, Retention: crashRetention,
+		Clock: m.clock, SegmentBytes: 1 << 10, Retention: crashRetention,
 		Lease: time.Minute, Logger: slog.New(slog.DiscardHandler),
 		OnDamage: func(e *DamageError) {
 			if !e.Torn {
@@ -104,7 +109,7 @@ func (m *machine) work(ctx context.Context, random *rand.Rand) error {
 				return err
 			}
 		case 7:
-			m.now = m.now.Add(crashRetention / 3)
+			m.clock.since.Add(int64(crashRetention / 3))
 			if err := m.expire(ctx); err != nil {
 				return err
 			}
@@ -118,7 +123,7 @@ func (m *machine) append(ctx context.Context, stream string, events []string) er
 	var added []accepted
 	for _, e := range events {
 		b = append(b, []byte(e))
-		added = append(added, accepted{e, m.now})
+		added = append(added, accepted{e, m.clock.Now()})
 	}
 	_, err := m.store.Append(ctx, stream, "", b)
 	if err != nil {
@@ -227,7 +232,7 @@ func (m *machine) check(ctx context.Context) (faults []string) {
 		for i, w := range want {
 			if i >= missing && got[i-missing] != w.text {
 				fault("%s: event %d is %q, not %q", stream, i, got[i-missing], w.text)
-			} else if i < missing && m.now.Sub(w.at) <= crashRetention {
+			} else if i < missing && m.clock.Now().Sub(w.at) <= crashRetention {
 				fault("%s: %q is missing", stream, w.text)
 			}
 		}

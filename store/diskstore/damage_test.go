@@ -22,10 +22,10 @@ import (
 
 // lab is a store in memory that can be damaged.
 type lab struct {
-	t    testing.TB
-	fs   *memFS
-	docs *memDocs
-	now  time.Time
+	t     testing.TB
+	fs    *memFS
+	docs  *memDocs
+	clock stillClock
 	store.Store
 
 	mu     sync.Mutex
@@ -34,7 +34,7 @@ type lab struct {
 
 func newLab(t testing.TB) *lab {
 	fs := newMemFS()
-	return &lab{t: t, fs: fs, docs: newMemDocs(fs), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	return &lab{t: t, fs: fs, docs: newMemDocs(fs), clock: newStillClock()}
 }
 
 func (l *lab) open() {
@@ -44,7 +44,7 @@ func (l *lab) open() {
 
 func (l *lab) tryOpen() error {
 	cfg := Config{
-		Clock: stillClock{func() time.Time { return l.now }}, SegmentBytes: 1 << 10, Retention: time.Hour,
+		Clock: l.clock, SegmentBytes: 1 << 10, Retention: time.Hour,
 		Lease: time.Minute, Logger: slog.New(slog.DiscardHandler),
 		OnDamage: func(e *DamageError) {
 			l.mu.Lock()
@@ -281,7 +281,7 @@ func TestDamageLeavesGap(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, state.Gaps, 1)
 				gap := state.Gaps[0]
-				want := store.Gap{ID: gap.ID, Reason: store.Damaged, Events: 2, Bytes: 11, First: l.now, Last: l.now}
+				want := store.Gap{ID: gap.ID, Reason: store.Damaged, Events: 2, Bytes: 11, First: l.clock.Now(), Last: l.clock.Now()}
 				require.Empty(t, cmp.Diff(want, gap))
 				require.EqualValues(t, 2, state.Events)
 				l.reopen()

@@ -11,7 +11,7 @@
 //
 // # Failures
 //
-// A write or a sync that fails fails the calls of Append that it was for, and
+// A write or a sync that goes wrong fails the calls of Append that it was for, and
 // nothing else: what was accepted stays, and the next Append tries again,
 // after a failed sync in a new file. Where there is no room left the error
 // wraps store.ErrFull.

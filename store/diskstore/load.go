@@ -40,7 +40,7 @@ func (l *log) Load(number uint64, refs []core.Ref, stream string, fn func(int, *
 	if err != nil {
 		return err
 	}
-	defer f.Close() // it was only read
+	defer func() { _ = f.Close() }() // it was only read
 	for i := 0; i < len(refs); {
 		start := int64(refs[i].Offset)
 		end := start + maxFrame(stream, refs[i])
@@ -118,7 +118,7 @@ func (l *log) Scan(number uint64, stream string, fn func(*core.Block, error) boo
 	if err != nil {
 		return err
 	}
-	defer f.Close() // it was only read
+	defer func() { _ = f.Close() }() // it was only read
 	scan := scanner{r: f, limit: s.size, salt: s.salt, offset: segmentHeader}
 	for {
 		it, err := scan.next()

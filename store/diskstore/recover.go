@@ -48,8 +48,8 @@ func (l *log) list() error {
 		}
 	}
 	slices.SortFunc(l.segments, func(a, b *segment) int { return strings.Compare(a.name(), b.name()) })
-	for n := len(l.segments) - 1; n >= 0; n-- {
-		s := l.segments[n]
+	for n, s := range slices.Backward(l.segments) {
+
 		l.next = max(l.next, s.number)
 		unused, err := l.unused(s)
 		if err != nil {

@@ -61,7 +61,7 @@ func (s *scanner) frame(offset int64) (item, error) {
 	}
 	it := item{offset: offset}
 	if it.header, it.err = parseHeader(head, s.salt); it.err != nil {
-		return it, nil
+		return it, nil //nolint:nilerr // the frame is at fault, not the medium
 	}
 	it.length = int64(it.size())
 	data, err := s.peek(offset, it.size())

@@ -171,8 +171,7 @@ func testBadBlocks(s *suite) {
 	}
 	for name, b := range tests {
 		_, err := s.store.Append(s.ctx(), "a", "", b)
-		var size *store.SizeError
-		if !errors.As(err, &size) {
+		if _, ok := errors.AsType[*store.SizeError](err); !ok {
 			s.Errorf("%s: error is %v, want a SizeError", name, err)
 		}
 	}
@@ -234,8 +233,7 @@ func testNames(s *suite) {
 			}
 		}
 		for method, err := range errs {
-			var bad *store.NameError
-			if !errors.As(err, &bad) {
+			if _, ok := errors.AsType[*store.NameError](err); !ok {
 				s.Errorf("%s of %q: error is %v, want a NameError", method, name, err)
 			}
 		}
@@ -256,7 +254,8 @@ func testDedup(s *suite) {
 	}
 	s.Advance(store.DedupWindow)
 	s.equal("sequence within the window", put("a", "id", "again"), first)
-	if put("a", "", "three") == put("a", "", "three") {
+	third := put("a", "", "three")
+	if put("a", "", "three") == third {
 		s.Fatal("an empty id was taken for one")
 	}
 	s.equal("events", texts(s.read("a", store.From{})), []string{"one", "two", "three", "three"})

@@ -195,7 +195,7 @@ func (s *suite) claim(stream string) store.Claim {
 }
 
 // find claims the stream; others that come first are not handed out again.
-func (s *suite) find(stream string) store.Claim {
+func (s *suite) find(stream string) store.Claim { //nolint:unparam // it reads better with the name
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx(), patience)
 	defer cancel()
@@ -210,7 +210,7 @@ func (s *suite) find(stream string) store.Claim {
 }
 
 // claimLater claims a stream that becomes ready when so much time passes.
-func (s *suite) claimLater(stream string, wait time.Duration) store.Claim {
+func (s *suite) claimLater(stream string, wait time.Duration) store.Claim { //nolint:unparam // as above
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx(), patience)
 	defer cancel()

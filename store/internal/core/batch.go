@@ -55,7 +55,7 @@ func (c *claim) next(ctx context.Context, limits store.Limits) (store.Batch, err
 			return *ahead, nil
 		}
 	}
-	start, _ := cur.end()
+	start := cur.end()
 	end := store.Position{Seq: math.MaxUint64}
 	again := slices.IndexFunc(cur.Frozen, func(f frozen) bool { return !f.Acked && !c.returned[f.ID] })
 	if again >= 0 {

@@ -165,10 +165,10 @@ func (c *claim) freezeAhead(ctx context.Context, cur *cursor, limits store.Limit
 			return nil
 		}
 	}
-	start, _ := cur.end()
+	start := cur.end()
 	b, err := c.s.cut(ctx, c.st, start, store.Position{Seq: math.MaxUint64}, limits)
 	if err != nil || !b.full || len(b.lost) > 0 {
-		return nil //nolint:nilerr // see above
+		return nil
 	}
 	cur.Frozen = append(slices.Clone(cur.Frozen), b.frozen)
 	c.ahead = &store.Batch{ID: b.ID, Events: b.events}

@@ -68,11 +68,11 @@ func (c cursor) batch(id string) (int, error) {
 }
 
 // end returns where the next batch is cut: behind the frozen ones.
-func (c cursor) end() (store.Position, int) {
+func (c cursor) end() store.Position {
 	if n := len(c.Frozen); n > 0 {
-		return c.Frozen[n-1].End, c.Frozen[n-1].EndBytes
+		return c.Frozen[n-1].End
 	}
-	return c.Next, c.NextBytes
+	return c.Next
 }
 
 // ack marks the batch and moves over all that are marked.
@@ -134,7 +134,8 @@ func (c *cursor) gap(reason store.Reason, events, bytes int64, first, last time.
 	g.ID = newID()
 	g.Events += events
 	g.Bytes += bytes
-	c.Gaps = append(others, g)
+	others = append(others, g)
+	c.Gaps = others
 }
 
 // lose accounts for a block that cannot be read.

@@ -411,8 +411,8 @@ func TestFaults(t *testing.T) {
 						return nil
 					})
 					e := fmt.Sprint("failing in ", round, strings.Repeat("x", 100))
-					switch err := l.append("a", e); {
-					case err == nil: // no file had to be created
+					switch err := l.append("a", e); err {
+					case nil: // no file had to be created
 						want = append(want, e)
 					default:
 						failed++

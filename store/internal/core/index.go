@@ -92,14 +92,22 @@ func (s *Store) add(b *Block) {
 		seq: uint32(b.Seq - seg.number), ms: uint32(b.Time.UnixMilli() - c.since),
 	})
 	s.count(st, int64(b.Count), int64(b.Bytes))
+	if st.oldest == 0 {
+		heap.Push(&s.oldest, st)
+	}
 }
 
-// count adds to the stream's unsent events and keeps the heap in order.
+// count adds to the numbers of unsent events.
 func (s *Store) count(st *stream, events, bytes int64) {
 	st.events += events
 	st.bytes += bytes
 	s.events += events
 	s.bytes += bytes
+}
+
+// reorder keeps the heap in order when the stream's first unsent block has
+// changed.
+func (s *Store) reorder(st *stream) {
 	switch {
 	case st.events > 0 && st.oldest == 0:
 		heap.Push(&s.oldest, st)
@@ -140,6 +148,7 @@ func (s *Store) install(st *stream, cur cursor) {
 	bytes += int64(st.cur.NextBytes) - int64(cur.NextBytes)
 	st.cur = cur
 	s.count(st, events, bytes)
+	s.reorder(st)
 }
 
 // removeBlock takes one block out of the index, if it is there.

@@ -77,7 +77,7 @@ func (r *raw) flush(b *testing.B) {
 func BenchmarkAppend(b *testing.B) {
 	events := benchEvents(4096)
 	s := benchStore(b, b.TempDir())
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	r := newRaw(b)
 	var ours, theirs time.Duration
 	n := 0
@@ -117,7 +117,7 @@ func BenchmarkGroupCommit(b *testing.B) {
 	const callers, each = 64, 32
 	events := benchEvents(4096)
 	s := benchStore(b, b.TempDir())
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	g := newGroup(b)
 	round := func(add func(store.Block)) time.Duration {
 		start := time.Now()
@@ -220,7 +220,7 @@ func heap() int64 {
 
 func fillMillion(b *testing.B, dir string, streams int) {
 	s := benchStore(b, dir)
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	events := benchEvents(4096)
 	const callers = 1000
 	var wait sync.WaitGroup

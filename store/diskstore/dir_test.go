@@ -1,7 +1,6 @@
 package diskstore_test
 
 import (
-	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -89,7 +88,7 @@ func TestLock(t *testing.T) {
 	var locked *diskstore.LockedError
 	require.ErrorAs(t, err, &locked)
 
-	child := exec.Command(os.Args[0], "-test.run=^TestLock$", "-test.v")
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestLock$", "-test.v")
 	child.Env = append(os.Environ(), envLocked+"="+dir)
 	out, err := child.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -174,7 +173,7 @@ func TestMaxBytes(t *testing.T) {
 		Dir: dir, SegmentBytes: diskstore.MinSegmentBytes, MaxBytes: 8 * diskstore.MinSegmentBytes,
 	})
 	require.NoError(t, err)
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	fill := func() (n int) {
 		for ; ; n++ {
 			_, err := s.Append(t.Context(), "stream", "", store.Block{make([]byte, 500)})
@@ -237,7 +236,7 @@ func TestDamageInDirectory(t *testing.T) {
 		Logger: slog.New(slog.NewTextHandler(&logged, nil)),
 	})
 	require.NoError(t, err)
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	require.Len(t, damage, 1)
 	require.Equal(t, filepath.Base(names[0]), damage[0].Segment)
 	require.Contains(t, logged.String(), "segment="+damage[0].Segment)
@@ -249,7 +248,7 @@ func TestDamageInDirectory(t *testing.T) {
 	for e, err := range s.Read(t.Context(), "stream", store.From{}) {
 		if err != nil {
 			var at *diskstore.DamageError
-			require.True(t, errors.As(err, &at))
+			require.ErrorAs(t, err, &at)
 			continue
 		}
 		got = append(got, string(e.Data))
@@ -263,7 +262,7 @@ func TestRetentionRemovesFiles(t *testing.T) {
 	dir, clock := t.TempDir(), storetest.NewClock()
 	s, err := diskstore.Open(diskstore.Config{Dir: dir, Clock: clock, Retention: time.Hour})
 	require.NoError(t, err)
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	_, err = s.Append(t.Context(), "stream", "", store.Block{make([]byte, 100_000)})
 	require.NoError(t, err)
 	require.NoError(t, s.DeleteStream(t.Context(), "stream"))

@@ -15,12 +15,12 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	events, err := diskstore.Open(diskstore.Config{Dir: dir})
 	if err != nil {
 		panic(err)
 	}
-	defer events.Close()
+	defer func() { _ = events.Close() }()
 
 	ctx := context.Background()
 	if _, err := events.Append(ctx, "my-webhook", "", store.Block{[]byte("login"), []byte("logout")}); err != nil {

@@ -49,7 +49,6 @@ func (l *log) list() error {
 	}
 	slices.SortFunc(l.segments, func(a, b *segment) int { return strings.Compare(a.name(), b.name()) })
 	for n, s := range slices.Backward(l.segments) {
-
 		l.next = max(l.next, s.number)
 		unused, err := l.unused(s)
 		if err != nil {

@@ -14,7 +14,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	defer events.Close()
+	defer func() { _ = events.Close() }()
 
 	ctx := context.Background()
 	if _, err := events.Append(ctx, "my-webhook", "", store.Block{[]byte("login")}); err != nil {

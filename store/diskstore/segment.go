@@ -7,8 +7,7 @@ import (
 	"strconv"
 )
 
-// formatVersion is that of the log. See docs/store-format.md for what later
-// versions promise to read.
+// formatVersion is that of the log.
 const formatVersion = 1
 
 // A segment's file is named by its number and its salt, each as 16

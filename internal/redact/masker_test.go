@@ -237,7 +237,8 @@ func FuzzMasker(f *testing.F) {
 		got := masker.Text(text + token + text)
 		require.True(t, utf8.ValidString(got))
 		if new(redact.Masker).Text(text) == text { // or an escape may happen to complete a token
-			require.NotContains(t, got, token)
+			// Nor is it a leak if the mask's own brackets complete one.
+			require.NotContains(t, strings.ReplaceAll(got, "[redacted]", "\n"), token)
 		}
 		require.LessOrEqual(t, utf8.RuneCountInString(masker.Snippet(strings.NewReader(text))), 256)
 	})

@@ -256,6 +256,37 @@ func TestDamageInDirectory(t *testing.T) {
 	require.Equal(t, []string{"first", "third"}, got)
 }
 
+// A segment that ends early, be it behind a whole frame, is missed.
+func TestShortenedBehindAFrame(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sizes := []int64{}
+	s, err := diskstore.Open(diskstore.Config{Dir: dir})
+	require.NoError(t, err)
+	for range 2 {
+		_, err := s.Append(t.Context(), "stream", "", store.Block{[]byte("event")})
+		require.NoError(t, err)
+		sizes = append(sizes, size(t, dir))
+	}
+	require.NoError(t, s.Close())
+	names, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(names[0], sizes[0]))
+	for round := range 2 {
+		var damage []*diskstore.DamageError
+		s, err = diskstore.Open(diskstore.Config{Dir: dir, OnDamage: func(e *diskstore.DamageError) { damage = append(damage, e) }})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+		if round == 1 {
+			require.Empty(t, damage, "it was reported before")
+			continue
+		}
+		require.Len(t, damage, 1)
+		require.Equal(t, sizes[0], damage[0].Offset)
+		require.Equal(t, sizes[1]-sizes[0], damage[0].Length)
+	}
+}
+
 // Files of deleted streams and old events go away.
 func TestRetentionRemovesFiles(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,7 @@
 package diskstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -104,11 +105,7 @@ func Open(cfg Config) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	durable, err := docs.durable()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("diskstore: %s: %w", documentsFile, err), docs.Close())
-	}
-	l := newLog(cfg, directory(cfg.Dir), durable)
+	l := newLog(cfg, directory(cfg.Dir), docs.mark())
 	docs.mark = l.mark
 	return open(cfg, l, docs)
 }
@@ -180,10 +177,13 @@ func newLog(cfg Config, fs fileSystem, durable mark) *log {
 		fs: fs, clock: cfg.Clock, max: cfg.SegmentBytes, age: min(cfg.Retention/8, 24*time.Hour),
 		durable: durable,
 		damage: func(e *DamageError) {
-			cfg.Logger.Error("the audit log's store is damaged", slog.String("segment", e.Segment),
+			level, text := slog.LevelError, "the audit log's store is damaged"
+			if e.Torn {
+				level, text = slog.LevelWarn, "what a crash left of an unacknowledged write was cut off"
+			}
+			cfg.Logger.LogAttrs(context.Background(), level, text, slog.String("segment", e.Segment),
 				slog.Int64("offset", e.Offset), slog.Int64("length", e.Length), slog.String("reason", e.Reason),
-				slog.Bool("torn", e.Torn), slog.String("stream", e.Stream), slog.Int("events", e.Events),
-				slog.String("aside", e.Aside))
+				slog.String("stream", e.Stream), slog.Int("events", e.Events), slog.String("aside", e.Aside))
 			cfg.OnDamage(e)
 		},
 	}

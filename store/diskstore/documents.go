@@ -68,11 +68,16 @@ func openDocuments(dir string) (*documents, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &documents{db: db, mark: func() mark { return mark{} }, stopped: make(chan struct{})}
+	d := &documents{db: db, stopped: make(chan struct{})}
 	d.wake.L = &d.mu
 	if err := d.checkVersion(path); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	known, err := d.durable()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("diskstore: %s: %w", path, err), db.Close())
+	}
+	d.mark = func() mark { return known } // until there is a log
 	go d.run()
 	return d, nil
 }
@@ -240,11 +245,15 @@ func (d *documents) apply(tx *bbolt.Tx, group []*commit) error {
 			}
 		}
 	}
+	return d.putMark(tx)
+}
+
+func (d *documents) putMark(tx *bbolt.Tx) error {
 	data, err := json.Marshal(d.mark())
 	if err != nil {
 		return err
 	}
-	return meta.Put(markKey, data)
+	return tx.Bucket(metaBucket).Put(markKey, data)
 }
 
 // check tells whether the documents have the revisions that the changes name.
@@ -287,12 +296,17 @@ func closedError(err error) error {
 	return err
 }
 
-// Close implements core.Docs.
+// Close implements core.Docs. It notes how far the log reaches, so that a part
+// of it that is missing later is missed.
 func (d *documents) Close() error {
 	d.mu.Lock()
 	d.closed = true
 	d.mu.Unlock()
 	d.wake.Signal()
 	<-d.stopped
-	return d.db.Close()
+	known, err := d.durable()
+	if err == nil && known != d.mark() {
+		err = d.db.Update(d.putMark)
+	}
+	return errors.Join(err, d.db.Close())
 }

@@ -34,6 +34,7 @@ type log struct {
 	// The fields below are the writer's, or whose who holds writing.
 	writing sync.Mutex // before mu
 	active  file       // of the last segment; nil if it was given up
+	ended   bool       // no file is to be made any more
 	spoilt  bool       // the active file must not be written any more
 	next    uint64
 	last    int64 // time of the last block
@@ -232,6 +233,9 @@ func (l *log) Seal(number uint64) error {
 	if s := l.current(); s == nil || s.number != number {
 		return nil
 	}
+	if l.ended {
+		return store.ErrClosed
+	}
 	return l.rotate()
 }
 
@@ -260,10 +264,13 @@ func (l *log) Size() int64 {
 	return l.size
 }
 
-// mark returns the log's end.
+// mark returns the log's end; what is known of it while the log is being read.
 func (l *log) mark() mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.stopped == nil {
+		return l.durable
+	}
 	if len(l.segments) == 0 {
 		return mark{}
 	}
@@ -280,6 +287,9 @@ func (l *log) Close() error {
 	if l.stopped != nil {
 		<-l.stopped
 	}
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.ended = true
 	if l.active == nil {
 		return nil
 	}

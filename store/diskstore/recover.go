@@ -29,8 +29,10 @@ func (l *log) Start(first uint64, found func(*core.Block), placed func([]*core.B
 		l.size += r.seg.size
 	}
 	l.missing()
+	l.mu.Lock()
 	l.wake.L = &l.mu
 	l.stopped = make(chan struct{})
+	l.mu.Unlock()
 	go l.write()
 	return nil
 }

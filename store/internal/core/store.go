@@ -142,6 +142,7 @@ func (s *Store) found(b *Block, lost map[*stream]cursor) {
 	if !ok {
 		cur = st.cur
 	}
+	cur.Gone = false
 	cur.lose(b.Seq, int64(b.Count), int64(b.Bytes), b.Time)
 	lost[st] = cur
 }

@@ -6,7 +6,8 @@
 // Events of all streams go to one log of checksummed frames in segment files;
 // documents, among them each stream's state, to a bbolt file. An Append returns
 // when its frame was written and synced; calls at the same time share one
-// sync. Every file carries the version of its format.
+// sync. docs/store-format.md describes the files and says what later versions
+// promise to read.
 //
 // # Failures
 //

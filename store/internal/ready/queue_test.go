@@ -17,7 +17,6 @@ const lease = time.Minute
 // setup calls the test on virtual time with a queue and n items that have work.
 func setup(t *testing.T, n int, test func(t *testing.T, q *ready.Queue[int], items []*ready.Item[int])) {
 	t.Helper()
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := ready.New[int](store.SystemClock{}, lease)
 		defer q.Close()
@@ -39,6 +38,7 @@ func claim(t *testing.T, q *ready.Queue[int]) (*ready.Item[int], uint64) {
 
 // Waits end when they are due, not before, in the order of their ends.
 func TestDelays(t *testing.T) {
+	t.Parallel()
 	setup(t, 500, func(t *testing.T, q *ready.Queue[int], items []*ready.Item[int]) {
 		start := time.Now()
 		for i := range items {
@@ -58,10 +58,11 @@ func TestDelays(t *testing.T) {
 
 // A claim that nobody prolongs ends with its lease, to the moment.
 func TestLease(t *testing.T) {
+	t.Parallel()
 	setup(t, 1, func(t *testing.T, q *ready.Queue[int], items []*ready.Item[int]) {
 		start := time.Now()
 		it, stale := claim(t, q)
-		time.Sleep(lease - 1)
+		time.Sleep(lease - 1) //nolint:forbidigo // the bubble's time
 		require.True(t, q.Held(it))
 		require.True(t, q.Renew(it, stale))
 		_, token := claim(t, q)
@@ -74,6 +75,7 @@ func TestLease(t *testing.T) {
 
 // An item that is dropped never comes back, wherever it was.
 func TestDrop(t *testing.T) {
+	t.Parallel()
 	setup(t, 4, func(t *testing.T, q *ready.Queue[int], items []*ready.Item[int]) {
 		held, token := claim(t, q)
 		delayed, other := claim(t, q)
@@ -86,13 +88,14 @@ func TestDrop(t *testing.T) {
 		require.False(t, q.Renew(held, token))
 		it, _ := claim(t, q)
 		require.Equal(t, 3, it.Value)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) //nolint:forbidigo // the bubble's time
 		require.False(t, q.Held(delayed))
 	})
 }
 
 // An item handed to a caller that gave up goes to the next one.
 func TestGivenUp(t *testing.T) {
+	t.Parallel()
 	setup(t, 0, func(t *testing.T, q *ready.Queue[int], _ []*ready.Item[int]) {
 		for i := range 100 {
 			it := &ready.Item[int]{Value: i}
@@ -116,6 +119,7 @@ func TestGivenUp(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
+	t.Parallel()
 	setup(t, 0, func(t *testing.T, q *ready.Queue[int], _ []*ready.Item[int]) {
 		errs := make(chan error)
 		go func() {

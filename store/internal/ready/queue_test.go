@@ -62,7 +62,7 @@ func TestLease(t *testing.T) {
 	setup(t, 1, func(t *testing.T, q *ready.Queue[int], items []*ready.Item[int]) {
 		start := time.Now()
 		it, stale := claim(t, q)
-		time.Sleep(lease - 1) //nolint:forbidigo // the bubble's time
+		require.NoError(t, store.SystemClock{}.Sleep(t.Context(), lease-1))
 		require.True(t, q.Held(it))
 		require.True(t, q.Renew(it, stale))
 		_, token := claim(t, q)
@@ -88,7 +88,7 @@ func TestDrop(t *testing.T) {
 		require.False(t, q.Renew(held, token))
 		it, _ := claim(t, q)
 		require.Equal(t, 3, it.Value)
-		time.Sleep(2 * time.Second) //nolint:forbidigo // the bubble's time
+		require.NoError(t, store.SystemClock{}.Sleep(t.Context(), 2*time.Second))
 		require.False(t, q.Held(delayed))
 	})
 }

@@ -23,8 +23,8 @@ func testRetention(s *suite) {
 	s.release(c, store.Wait{})
 
 	s.Advance(s.Retention)
-	for step := s.Retention / 8; len(s.state("a").Gaps) == 0; {
-		s.Advance(step)
+	for step := s.Retention / 8; len(s.state("a").Gaps) == 0 || len(s.read("delivered", store.From{})) > 0; {
+		s.Advance(step) // a store may take its time, and the streams one by one
 	}
 	s.ok(s.store.Wake(s.ctx(), "a"))
 	c = s.claim("a")
@@ -39,7 +39,6 @@ func testRetention(s *suite) {
 	s.is(c.Ack(s.ctx(), frozen.ID, nil, store.Limits{}), store.ErrNotFound)
 	_, err = c.Batch(s.ctx(), many)
 	s.is(err, store.ErrNoEvents)
-	s.equal("delivered events", len(s.read("delivered", store.From{})), 0)
 	s.equal("gaps of a stream that lost nothing", len(s.state("delivered").Gaps), 0)
 
 	if !s.Volatile {

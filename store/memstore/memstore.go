@@ -82,6 +82,6 @@ func Open(cfg Config) (store.Store, error) {
 		return nil, errors.Join(errs...)
 	}
 	return core.Open(core.Config{
-		Clock: cfg.Clock, Lease: cfg.Lease, Retention: cfg.Retention, MaxBytes: cfg.MaxBytes, Logger: cfg.Logger,
+		Clock: cfg.Clock, Lease: cfg.Lease, Retention: cfg.Retention, MaxBytes: cfg.MaxBytes, Logger: cfg.Logger, Volatile: true,
 	}, &log{clock: cfg.Clock}, &documents{})
 }

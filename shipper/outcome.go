@@ -1,0 +1,294 @@
+package shipper
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/seed-6bcf82c5/auditlog"
+	"github.com/seed-6bcf82c5/auditlog/delivery"
+	"github.com/seed-6bcf82c5/auditlog/status"
+	"github.com/seed-6bcf82c5/auditlog/store"
+)
+
+// outcome is what became of a batch.
+type outcome struct {
+	f      *flight
+	result delivery.Result
+	err    error
+}
+
+// Why a batch was not sent at all.
+var errTooLarge = errors.New("the batch is larger in this format than batches may be")
+
+// unsendableError is an event that no endpoint will ever take: it cannot be
+// read, or not be written in the format.
+type unsendableError struct{ err error }
+
+func (e *unsendableError) Error() string { return e.err.Error() }
+func (e *unsendableError) Unwrap() error { return e.err }
+
+// payload is buffers that deliveries use again.
+type payload struct {
+	body  []byte
+	event auditlog.Event
+}
+
+var payloads = sync.Pool{New: func() any { return new(payload) }}
+
+// deliver sends the batch.
+func (w *session) deliver(ctx context.Context, st *stored, d *deliverer, f *flight) outcome {
+	ctx, err := w.take(ctx, f)
+	if err != nil {
+		return outcome{f: f, err: err}
+	}
+	defer w.land(f)
+	f.began = w.s.cfg.Clock.Now()
+	p, _ := payloads.Get().(*payload)
+	defer func() {
+		if cap(p.body) <= 2*delivery.DefaultBatchBytes {
+			payloads.Put(p)
+		}
+	}()
+	if err := w.encode(p, auditlog.Format(st.config.LogFormat), f.batch.Events); err != nil {
+		return outcome{f: f, err: err}
+	}
+	if len(p.body) > w.s.cfg.Batch.Bytes && len(f.batch.Events) > 1 {
+		return outcome{f: f, err: errTooLarge}
+	}
+	result, err := d.Deliver(ctx, delivery.Batch{ID: f.batch.ID, Body: p.body})
+	return outcome{f: f, result: result, err: err}
+}
+
+// encode makes the body of a batch.
+func (w *session) encode(p *payload, format auditlog.Format, events []store.Event) error {
+	p.body = p.body[:0]
+	for i, e := range events {
+		if err := w.s.readEvent(&p.event, w.id, e.Data); err != nil {
+			if isKeyError(err) {
+				return err
+			}
+			return &unsendableError{err}
+		}
+		if i > 0 {
+			p.body = append(p.body, '\n')
+		}
+		start := len(p.body)
+		var err error
+		if p.body, err = format.Append(p.body, &p.event); err == nil && bytes.IndexByte(p.body[start:], '\n') >= 0 {
+			err = errors.New("it has a line break as " + string(format))
+		}
+		if err != nil {
+			return &unsendableError{err}
+		}
+	}
+	return nil
+}
+
+// readEvent reads a stored event.
+func (s *Shipper) readEvent(e *auditlog.Event, id string, data []byte) error {
+	if len(data) > 0 && data[0] == sealVersion {
+		opened, err := s.configs.open(data, sealed{webhook: id, field: "event"})
+		if err != nil {
+			return err
+		}
+		data = opened
+	}
+	return parseEvent(e, data)
+}
+
+// settle does what the outcome asks for. It returns a wait if the session is to
+// stop.
+func (w *session) settle(ctx context.Context, st *stored, d *deliverer, o *outcome) (stop *store.Wait, err error) {
+	ctx = context.WithoutCancel(ctx) // what is known is stored, also while everything stops
+	var unsendable *unsendableError
+	failure, _ := errors.AsType[*delivery.Error](o.err)
+	alone := len(o.f.batch.Events) == 1
+	defer w.tell(ctx, o)
+	switch {
+	case o.err == nil:
+		d.probing.Store(false)
+		return w.accepted(ctx, st, o)
+	case w.stopped(o.err, failure):
+		return &store.Wait{}, nil
+	case errors.Is(o.err, errTooLarge), errors.As(o.err, &unsendable) && !alone:
+		return nil, w.claim.Split(ctx, o.f.batch.ID)
+	case unsendable != nil:
+		return nil, w.bury(ctx, &suspect{
+			Batch: o.f.batch.ID, Position: o.f.batch.Events[0].Position, Refused: w.s.cfg.Clock.Now().UTC(),
+			Reason: "it cannot be encoded: " + unsendable.Error(),
+		})
+	case failure == nil: // a key is missing
+		return w.held(ctx, st, o.err.Error())
+	}
+	w.deliveryFailed(ctx, o)
+	if failure.Reason != delivery.ReasonRefused || !blamesEvents(o.result.LastStatus()) {
+		return w.held(ctx, st, reasonOf(failure))
+	}
+	if !alone {
+		return nil, w.claim.Split(ctx, o.f.batch.ID)
+	}
+	w.suspect(st, o)
+	if w.trials--; w.trials <= 0 {
+		stop, err = w.held(ctx, st, reasonOf(failure))
+	}
+	return stop, err
+}
+
+// blamesEvents tells whether an answer may be about the events, not the sender.
+func blamesEvents(code int) bool {
+	switch code {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
+// stopped tells whether the delivery was broken off.
+func (w *session) stopped(err error, failure *delivery.Error) bool {
+	return errors.Is(err, errReconfigured) || errors.Is(err, ErrClosed) || errors.Is(err, store.ErrClaimLost) ||
+		failure != nil && failure.Reason == delivery.ReasonCanceled
+}
+
+// reasonOf says why a delivery failed.
+func reasonOf(failure *delivery.Error) string {
+	if last := failure.Result.Last(); len(failure.Result.Attempts) > 0 {
+		return reason(last)
+	}
+	return failure.Error()
+}
+
+// accepted acknowledges a batch.
+func (w *session) accepted(ctx context.Context, st *stored, o *outcome) (*store.Wait, error) {
+	w.mu.Lock()
+	before := w.progress.Status
+	w.progress.Status = before.DeliverySucceeded(o.result.Last().Time)
+	after := w.progress.Status
+	w.progress.Hold = nil
+	suspects := w.progress.Suspects
+	w.mu.Unlock()
+	w.s.setHeld(w.id, false)
+	w.statusChanged(ctx, before, after)
+
+	var stop *store.Wait
+	if again := slices.ContainsFunc(suspects, func(x suspect) bool { return x.Batch == o.f.batch.ID }); again {
+		// The endpoint takes what it refused before, so the others get another
+		// chance too.
+		stop, suspects = &store.Wait{}, nil
+		w.setSuspects(nil)
+	}
+	for i := range suspects {
+		if err := w.bury(ctx, &suspects[i]); err != nil {
+			return nil, err
+		}
+	}
+	w.setSuspects(nil)
+	var next store.Limits
+	if st.config.Enabled && stop == nil {
+		next = w.limits()
+	}
+	if err := w.claim.Ack(ctx, o.f.batch.ID, w.encoded(), next); err != nil {
+		return nil, err
+	}
+	w.s.totals.delivered.Add(int64(o.result.Events))
+	w.s.totals.deliveredBytes.Add(int64(o.result.Bytes))
+	w.s.admission.freed()
+	return stop, nil
+}
+
+func (w *session) setSuspects(all []suspect) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.progress.Suspects = all
+}
+
+// passOver tells whether the batch is a suspect that has to wait: the first one
+// is tried again, to see whether the endpoint has changed its mind.
+func (w *session) passOver(batch string) bool {
+	i := slices.IndexFunc(w.progress.Suspects, func(x suspect) bool { return x.Batch == batch })
+	return i > 0
+}
+
+// maxSuspects bounds the events that are suspect at a time. If so many are
+// refused one after the other, no more are tried.
+const maxSuspects = 1000
+
+// suspect notes an event that was refused alone.
+func (w *session) suspect(st *stored, o *outcome) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id := o.f.batch.ID
+	if slices.ContainsFunc(w.progress.Suspects, func(x suspect) bool { return x.Batch == id }) {
+		return
+	}
+	last := o.result.Last()
+	w.progress.Suspects = append(w.progress.Suspects, suspect{
+		Batch: id, Position: o.f.batch.Events[0].Position, Refused: last.Time.UTC(), Revision: st.revision,
+		Code: last.Status, Reason: reason(last),
+	})
+	if len(w.progress.Suspects) >= maxSuspects {
+		w.trials = 0
+	}
+}
+
+// deliveryFailed moves the status.
+func (w *session) deliveryFailed(ctx context.Context, o *outcome) {
+	w.mu.Lock()
+	before := w.progress.Status
+	if at := o.result.Last().Time; !at.IsZero() {
+		w.progress.Status = before.DeliveryFailed(at)
+	}
+	after := w.progress.Status
+	w.mu.Unlock()
+	w.statusChanged(ctx, before, after)
+}
+
+// held holds the webhook until its next probe.
+func (w *session) held(ctx context.Context, st *stored, reason string) (*store.Wait, error) {
+	wait, err := w.hold(ctx, st, reason)
+	return &wait, err
+}
+
+func (w *session) hold(ctx context.Context, st *stored, reason string) (store.Wait, error) {
+	if !st.config.Enabled { // what was left to send before it was off does not go out
+		st.drain = 0
+		return store.Wait{After: store.UntilWoken}, nil
+	}
+	now := w.s.cfg.Clock.Now().UTC()
+	w.mu.Lock()
+	h := hold{Since: now, Interval: w.s.cfg.ProbeFirst, Revision: st.revision, Reason: reason}
+	if old := w.progress.Hold; old != nil {
+		h.Since, h.Interval = old.Since, min(2*old.Interval, w.s.cfg.ProbeMax)
+	}
+	h.Until = now.Add(h.Interval)
+	w.progress.Hold = &h
+	w.mu.Unlock()
+	w.s.setHeld(w.id, true)
+	w.s.cfg.Logger.WarnContext(ctx, "a webhook is held: its endpoint takes no events", "webhook", w.id,
+		"reason", reason, "since", h.Since, "next_probe", h.Until)
+	return store.Wait{After: h.Interval}, w.claim.Save(ctx, w.encoded())
+}
+
+// statusChanged tells the hooks if the webhook turned active or inactive.
+func (w *session) statusChanged(ctx context.Context, before, after status.State) {
+	if before.Failing == after.Failing {
+		return
+	}
+	w.s.cfg.Logger.InfoContext(ctx, "the status of a webhook changed", "webhook", w.id, "from", before.Status().WebhookStatus, "to", after.Status().WebhookStatus)
+	for _, h := range w.s.hooks.status {
+		h.StatusChanged(ctx, w.id, before.Status().WebhookStatus, after.Status().WebhookStatus)
+	}
+}
+
+// tell tells the hooks what became of a batch.
+func (w *session) tell(ctx context.Context, o *outcome) {
+	if len(o.result.Attempts) == 0 {
+		return
+	}
+	for _, h := range w.s.hooks.delivery {
+		h.DeliveryFinished(ctx, w.id, o.result, o.f.batch.Events[0].Time, o.err)
+	}
+}

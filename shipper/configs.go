@@ -94,6 +94,7 @@ type document struct {
 	UpdatedAt     time.Time         `json:"updated_at"`
 	SkipBefore    time.Time         `json:"skip_before,omitzero"`
 	Drain         uint64            `json:"drain,omitzero"`
+	Label         string            `json:"label,omitzero"`
 }
 
 const documentVersion = 1
@@ -120,7 +121,7 @@ func (c *configs) load(ctx context.Context, id string) (stored, error) {
 			Endpoint: d.Endpoint, Enabled: d.Enabled, LogFormat: d.LogFormat,
 			SkipSSLVerification: d.SkipVerify, UpdatedAt: d.UpdatedAt,
 		},
-		createdAt: d.CreatedAt, revision: doc.Revision, skipBefore: d.SkipBefore, drain: d.Drain,
+		createdAt: d.CreatedAt, revision: doc.Revision, skipBefore: d.SkipBefore, drain: d.Drain, label: d.Label,
 	}
 	if d.Sealed != nil {
 		endpoint, err := c.open(d.Sealed, sealed{id, "endpoint", d.Origin})
@@ -155,7 +156,7 @@ func (c *configs) put(ctx context.Context, id string, st stored) error {
 	d := document{
 		Version: documentVersion, Origin: origin(cfg), Enabled: cfg.Enabled, LogFormat: cfg.LogFormat,
 		SkipVerify: cfg.SkipSSLVerification, CreatedAt: st.createdAt, UpdatedAt: cfg.UpdatedAt,
-		SkipBefore: st.skipBefore, Drain: st.drain,
+		SkipBefore: st.skipBefore, Drain: st.drain, Label: st.label,
 	}
 	if c.sealer == nil {
 		d.Endpoint = cfg.Endpoint

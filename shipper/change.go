@@ -115,7 +115,6 @@ func (s *Shipper) changed(old *stored, change *Change) (next stored, differs boo
 	if next, err = s.apply(*old, change.Patch); err != nil {
 		return stored{}, false, err
 	}
-	next.label = old.label
 	if label, ok := change.Label.Get(); ok {
 		next.label = label
 	}

@@ -32,7 +32,7 @@ var table = map[string][]string{
 
 	// Configuring.
 	"client":     {"", "status", "webhook", "internal/httpretry", "internal/redact"},
-	"konnectapi": {"", "status", "webhook", "shipper", "internal/redact"},
+	"konnectapi": {"", "status", "webhook", "shipper", "store", rate},
 	"console":    {"status", "webhook", "shipper", "internal/redact"},
 
 	// Receiving.

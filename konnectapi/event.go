@@ -18,7 +18,7 @@ const maxText = 512
 
 // event returns the event that tells who changes which fields of what. Values
 // are not in it: some are secret.
-func (h *Handler) event(c *call, action, resource string, fields []string) []auditlog.Event {
+func (h *Handler) event(c *call, action, resource string, fields []string, destinationID string) []auditlog.Event {
 	source := &h.cfg.Source
 	now := h.cfg.Clock.Now().UTC()
 	view := auditlog.Authorization{
@@ -31,6 +31,9 @@ func (h *Handler) event(c *call, action, resource string, fields []string) []aud
 	}
 	if c.portal != "" {
 		view.Extra = append(view.Extra, auditlog.String("portal_id", strings.ToLower(c.portal)))
+	}
+	if destinationID != "" {
+		view.Extra = append(view.Extra, auditlog.String("audit_log_destination_id", destinationID))
 	}
 	if len(fields) > 0 {
 		view.Extra = append(view.Extra, auditlog.String(ChangedFieldsKey, strings.Join(fields, ",")))

@@ -1,6 +1,7 @@
 package konnectapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
@@ -21,13 +22,17 @@ type Handler struct {
 
 var _ http.Handler = (*Handler)(nil)
 
-// New returns a Handler. An error names the field of cfg that is wrong.
+// New returns a Handler. An error names the field of cfg that is wrong. New reads
+// the Store, to finish what the end of a process may have interrupted: a change
+// of a destination that not all of its webhooks know.
 func New(cfg Config) (*Handler, error) {
 	cfg, err := cfg.resolve()
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{cfg: cfg}, nil
+	h := &Handler{cfg: cfg}
+	h.finish(context.Background())
+	return h, nil
 }
 
 // call is a request on its way.

@@ -24,20 +24,32 @@ var operations = slices.Concat(
 	methods{
 		{id: "get-webhook-v2", method: http.MethodGet, path: "/v2/audit-log-webhook", success: http.StatusOK, serve: (*Handler).getWebhook},
 		{id: "update-webhook-v2", method: http.MethodPatch, path: "/v2/audit-log-webhook", success: http.StatusOK, serve: (*Handler).updateWebhook},
+		{id: "get-webhook-v3", method: http.MethodGet, path: "/v3/audit-log-webhook", success: http.StatusOK, serve: (*Handler).getBinding},
+		{id: "update-webhook-v3", method: http.MethodPatch, path: "/v3/audit-log-webhook", success: http.StatusOK, serve: (*Handler).updateBinding},
+		{id: "delete-webhook-v3", method: http.MethodDelete, path: "/v3/audit-log-webhook", success: http.StatusNoContent, serve: (*Handler).deleteBinding},
 	},
-	both("/audit-log-webhook/status", methods{
-		{id: "get-webhook-status", method: http.MethodGet, success: http.StatusOK, serve: (*Handler).getStatus},
+	both(methods{
+		{id: "get-webhook-status", method: http.MethodGet, path: "/audit-log-webhook/status", success: http.StatusOK, serve: (*Handler).getStatus},
+		{id: "list-destinations", method: http.MethodGet, path: "/audit-log-destinations", success: http.StatusOK, serve: (*Handler).listDestinations},
+		{id: "create-destination", method: http.MethodPost, path: "/audit-log-destinations", success: http.StatusCreated, serve: (*Handler).createDestination},
+		{id: "get-destination", method: http.MethodGet, path: "/audit-log-destinations/{destination}", success: http.StatusOK, serve: (*Handler).getDestination},
+		{id: "update-destination", method: http.MethodPatch, path: "/audit-log-destinations/{destination}", success: http.StatusOK, serve: (*Handler).updateDestination},
+		{id: "delete-destination", method: http.MethodDelete, path: "/audit-log-destinations/{destination}", success: http.StatusNoContent, serve: (*Handler).deleteDestination},
+		{id: "get-portal-webhook", method: http.MethodGet, path: "/portals/{portal}/audit-log-webhook", success: http.StatusOK, serve: (*Handler).getBinding},
+		{id: "update-portal-webhook", method: http.MethodPatch, path: "/portals/{portal}/audit-log-webhook", success: http.StatusOK, serve: (*Handler).updateBinding},
+		{id: "delete-portal-webhook", method: http.MethodDelete, path: "/portals/{portal}/audit-log-webhook", success: http.StatusNoContent, serve: (*Handler).deleteBinding},
+		{id: "get-portal-webhook-status", method: http.MethodGet, path: "/portals/{portal}/audit-log-webhook/status", success: http.StatusOK, serve: (*Handler).getStatus},
 	}),
 )
 
-// both returns the operations for both versions.
-func both(path string, ops methods) methods {
+// both returns the operations in both versions.
+func both(ops methods) methods {
 	var all methods
 	for _, version := range []string{"v2", "v3"} {
 		for _, op := range ops {
 			versioned := *op
 			versioned.id += "-" + version
-			versioned.path = "/" + version + path
+			versioned.path = "/" + version + op.path
 			all = append(all, &versioned)
 		}
 	}

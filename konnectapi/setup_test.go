@@ -59,6 +59,8 @@ type setup struct {
 	store   store.Store
 	siem    *siem
 	logs    *logs
+
+	shipperConfig func(*shipper.Config) // for start
 }
 
 func newSetup(t testing.TB, change ...func(*konnectapi.Config)) *setup {
@@ -74,9 +76,17 @@ func newSetup(t testing.TB, change ...func(*konnectapi.Config)) *setup {
 // start makes Shipper and Handler, as a start of the process does.
 func (s *setup) start(change ...func(*konnectapi.Config)) {
 	s.t.Helper()
-	logger := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	var err error
-	s.shipper, err = shipper.New(shipper.Config{Store: s.store, Delivery: s.siem.config(), Logger: logger})
+	logger := s.logger()
+	key, err := shipper.NewKey([]byte("a key that outlives each process"))
+	require.NoError(s.t, err)
+	shipping := shipper.Config{Store: s.store, Keys: []shipper.Key{key}, Delivery: s.siem.config(), Logger: logger}
+	if s.shipperConfig != nil {
+		s.shipperConfig(&shipping)
+	}
+	if s.shipper != nil {
+		require.NoError(s.t, s.shipper.Close(context.Background()))
+	}
+	s.shipper, err = shipper.New(shipping)
 	require.NoError(s.t, err)
 	stopped := s.shipper
 	s.t.Cleanup(func() { require.NoError(s.t, stopped.Close(context.Background())) })
@@ -90,6 +100,10 @@ func (s *setup) start(change ...func(*konnectapi.Config)) {
 	}
 	s.Handler, err = konnectapi.New(cfg)
 	require.NoError(s.t, err)
+}
+
+func (s *setup) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func authenticate(r *http.Request) (konnectapi.Caller, error) {

@@ -2,6 +2,7 @@ package konnectapi
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/seed-6bcf82c5/auditlog/shipper"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
@@ -26,22 +27,27 @@ func (h *Handler) updateWebhook(c *call) (any, error) {
 		return nil, err
 	}
 	w, err := h.cfg.Shipper.Change(c.Context(), c.stream, func(old shipper.Webhook) (shipper.Change, error) {
-		next, err := old.Config.Apply(patch, h.cfg.Clock.Now())
-		if err != nil {
-			return shipper.Change{}, err
+		change, fields, err := h.change(c, old, patch)
+		if slices.ContainsFunc(fields, func(field string) bool { return field != "enabled" }) {
+			change.Label = webhook.Set("") // it does no more what the destination says
 		}
-		change := shipper.Change{Patch: patch}
-		fields := differences(old.Config, next)
-		if len(fields) > 0 {
-			change.Events = h.event(c, "update", "audit-log-webhook", fields)
-		}
-		if !sendsTo(old.Config, next) {
-			// What the destination says is no more what the webhook does.
-			change.Label = webhook.Set("")
-		}
-		return change, nil
+		return change, err
 	})
 	return w.Config, err
+}
+
+// change makes a patch a change that is recorded, and names the fields that it
+// changes.
+func (h *Handler) change(c *call, old shipper.Webhook, patch webhook.Patch) (shipper.Change, []string, error) {
+	next, err := old.Config.Apply(patch, h.cfg.Clock.Now())
+	if err != nil {
+		return shipper.Change{}, nil, err
+	}
+	change, fields := shipper.Change{Patch: patch}, differences(old.Config, next)
+	if len(fields) > 0 {
+		change.Events = h.event(c, "update", webhookResource, fields, "")
+	}
+	return change, fields, nil
 }
 
 func (h *Handler) getStatus(c *call) (any, error) {
@@ -66,10 +72,4 @@ func differences(a, b webhook.Config) []string {
 		}
 	}
 	return fields
-}
-
-// sendsTo reports whether two configurations send the same to the same place.
-func sendsTo(a, b webhook.Config) bool {
-	b.Enabled = a.Enabled
-	return len(differences(a, b)) == 0
 }

@@ -3,7 +3,6 @@ package shipper
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/delivery"
@@ -173,11 +172,7 @@ func (s *Shipper) Seal(purpose string, value []byte) ([]byte, error) {
 
 // Open opens what Seal has sealed. Its error is a [*KeyError].
 func (s *Shipper) Open(purpose string, value []byte) ([]byte, error) {
-	data, err := s.configs.open(value, purposeOf(purpose))
-	if err != nil {
-		return nil, fmt.Errorf("shipper: %q: %w", purpose, err)
-	}
-	return data, nil
+	return s.configs.open(value, purposeOf(purpose))
 }
 
 // purposeOf cannot be mistaken for a webhook's: their ids are not empty.

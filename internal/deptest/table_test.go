@@ -31,7 +31,7 @@ var table = map[string][]string{
 	"shipper":         {"", "cef", "status", "webhook", "delivery", "store", "internal/httpretry", "internal/redact", rate, retry},
 
 	// Configuring.
-	"client":     {"", "status", "webhook", "internal/httpretry", "internal/redact"},
+	"client":     {"", "cef", "status", "webhook", "internal/httpretry", "internal/redact"},
 	"konnectapi": {"", "status", "webhook", "shipper", "internal/redact"},
 	"console":    {"status", "webhook", "shipper", "internal/redact"},
 

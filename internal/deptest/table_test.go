@@ -20,6 +20,7 @@ var table = map[string][]string{
 	"cef/internal/gendict": {},
 	"status":               {},
 	"webhook":              {"status"},
+	"preset":               {"webhook"},
 	"signature":            {},
 
 	// Sending.

@@ -99,7 +99,7 @@ type document struct {
 const documentVersion = 1
 
 // load reads a webhook. If it cannot be opened, the error is a *KeyError and
-// the rest is there.
+// the rest is there, with the origin for the endpoint.
 func (c *configs) load(ctx context.Context, id string) (stored, error) {
 	doc, err := c.store.Get(ctx, webhookKey(id))
 	if errors.Is(err, store.ErrNotFound) {
@@ -123,6 +123,7 @@ func (c *configs) load(ctx context.Context, id string) (stored, error) {
 		createdAt: d.CreatedAt, revision: doc.Revision, skipBefore: d.SkipBefore, drain: d.Drain,
 	}
 	if d.Sealed != nil {
+		st.config.Endpoint = d.Origin
 		endpoint, err := c.open(d.Sealed, sealed{id, "endpoint", d.Origin})
 		if err != nil {
 			return st, err
@@ -172,6 +173,12 @@ func (c *configs) put(ctx context.Context, id string, st stored) error {
 	defer c.forget(id)
 	_, err = c.store.Put(ctx, webhookKey(id), value, st.revision)
 	return err
+}
+
+// remove deletes the webhook if it still has the revision.
+func (c *configs) remove(ctx context.Context, id string, revision uint64) error {
+	defer c.forget(id)
+	return c.store.Delete(ctx, webhookKey(id), revision)
 }
 
 // watch forgets what others change, until ctx ends; changed is told of it.

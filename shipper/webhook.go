@@ -131,7 +131,7 @@ func (s *Shipper) Delete(ctx context.Context, id string, events ...auditlog.Even
 			}
 			s.totals.recorded(len(block), blockBytes(block))
 		}
-		err = s.store.Delete(ctx, webhookKey(id), old.revision)
+		err = s.configs.remove(ctx, id, old.revision)
 		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
 			continue
 		}
@@ -240,7 +240,8 @@ func (s *Shipper) apply(old stored, patch webhook.Patch) (stored, error) {
 		return stored{}, err
 	}
 	_, authorized := patch.Authorization.Get()
-	if s.cfg.RequireNewAuthorization && old.config.Configured() && !authorized && origin(&config) != origin(&old.config) {
+	guarded := old.config.Configured() || !old.config.Authorization.IsZero()
+	if s.cfg.RequireNewAuthorization && guarded && !authorized && origin(&config) != origin(&old.config) {
 		return stored{}, invalid("authorization", "must be given again when the endpoint moves to another host")
 	}
 	if len(s.cfg.Keys) == 0 && s.durable && !config.Authorization.IsZero() {

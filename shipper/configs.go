@@ -47,7 +47,7 @@ func (c *configs) get(ctx context.Context, id string) (stored, error) {
 	}
 	st, err := c.load(ctx, id)
 	if err != nil {
-		return stored{}, err
+		return st, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -242,7 +242,8 @@ func TestWebhooks(t *testing.T) {
 			got = append(got, id)
 		}
 		require.Equal(t, ids, got)
-		for id := range s.Webhooks(t.Context()) {
+		for id, err := range s.Webhooks(t.Context()) {
+			require.NoError(t, err)
 			require.Equal(t, ids[0], id)
 			break
 		}

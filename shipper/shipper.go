@@ -2,7 +2,6 @@ package shipper
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -51,14 +50,8 @@ func New(cfg Config) (*Shipper, error) {
 		s.durable = false
 	}
 	keys := cfg.Keys
-	if len(keys) == 0 && !s.durable { // what is lost with the process can be sealed for as long
-		secret := make([]byte, KeyBytes)
-		_, _ = rand.Read(secret) // never fails
-		key, err := NewKey(secret)
-		if err != nil {
-			return nil, err
-		}
-		keys = []Key{key}
+	if len(keys) == 0 && !s.durable {
+		keys = []Key{processKey()}
 	}
 	var seals *sealer
 	if len(keys) > 0 {

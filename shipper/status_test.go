@@ -117,7 +117,7 @@ func TestStatusMovesWithAttempts(t *testing.T) {
 		began := time.Now().UTC()
 		s.record("1")
 		for _, tt := range []struct {
-			after, attempt time.Duration
+			after, attempt int // milliseconds
 			condition      status.Condition
 		}{
 			{1500, 1000, status.Active},
@@ -126,13 +126,13 @@ func TestStatusMovesWithAttempts(t *testing.T) {
 			{15500, 8000, status.Active},
 			{16500, 16000, status.Inactive},
 		} {
-			pass(time.Until(began.Add(tt.after * time.Millisecond)))
+			pass(time.Until(began.Add(time.Duration(tt.after) * time.Millisecond)))
 			got, err := s.Status(t.Context(), hook)
 			require.NoError(t, err)
 			require.Empty(t, cmp.Diff(status.Status{
-				LastAttemptAt: began.Add(tt.attempt * time.Millisecond), LastResponseCode: http503,
+				LastAttemptAt: began.Add(time.Duration(tt.attempt) * time.Millisecond), LastResponseCode: http503,
 				LastResponseMessage: "Service Unavailable", WebhookEnabled: true, WebhookStatus: tt.condition,
-			}, got), "after %v ms", int(tt.after))
+			}, got), "after %d ms", tt.after)
 		}
 	})
 }

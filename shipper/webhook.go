@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -143,10 +144,15 @@ func (s *Shipper) Delete(ctx context.Context, id string, events ...auditlog.Even
 	}
 }
 
-// Webhooks yields the ids of the webhooks that are configured, in alphabetical
-// order.
-func (s *Shipper) Webhooks(ctx context.Context) func(yield func(string, error) bool) {
+// Webhooks yields the ids of the webhooks that have a configuration, be it one
+// without an endpoint yet, in alphabetical order. An error is the last thing
+// it yields.
+func (s *Shipper) Webhooks(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		if s.closing.Err() != nil {
+			yield("", ErrClosed)
+			return
+		}
 		for doc, err := range s.store.List(ctx, webhookPrefix) {
 			if !yield(strings.TrimPrefix(doc.Key, webhookPrefix), err) || err != nil {
 				return

@@ -359,4 +359,3 @@ func TestMalformedDocument(t *testing.T) {
 		})
 	}
 }
-

@@ -95,7 +95,7 @@ const retryStore = time.Second
 // watch follows the changes that other processes make.
 func (s *Shipper) watch() {
 	for s.closing.Err() == nil {
-		err := s.configs.watch(s.closing, func(id string, revision uint64) { s.interruptOlder(id, revision) })
+		err := s.configs.watch(s.closing, s.interruptOlder)
 		if s.ended(err) {
 			return
 		}
@@ -142,10 +142,10 @@ func (s *Shipper) interrupt(id string) {
 }
 
 // interruptOlder does so if the session has an older configuration.
-func (s *Shipper) interruptOlder(id string, revision uint64) {
+func (s *Shipper) interruptOlder(id string, revision uint64, change string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w := s.active[id]; w != nil && w.older(revision) {
+	if w := s.active[id]; w != nil && w.older(revision, change) {
 		w.interrupt(errReconfigured)
 	}
 }

@@ -70,7 +70,7 @@ func (s *Shipper) Report(ctx context.Context, id string) (Report, error) {
 		}
 	}
 	s.mu.Unlock()
-	p.of(st.revision)
+	p.of(st.change)
 	p.since(&st)
 	r := Report{Unsent: state.Backlog, Suspects: len(p.Suspects), Gaps: state.Gaps, Attempts: p.Attempts}
 	if p.Hold != nil {

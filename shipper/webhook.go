@@ -161,32 +161,6 @@ func (s *Shipper) Webhooks(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// Reseal seals the configurations of all webhooks with the first of
-// Config.Keys.
-func (s *Shipper) Reseal(ctx context.Context) error {
-	for id, err := range s.Webhooks(ctx) {
-		if err != nil {
-			return err
-		}
-		for {
-			st, err := s.configs.load(ctx, id)
-			if err != nil {
-				return err
-			}
-			if st.revision == 0 { // deleted meanwhile
-				break
-			}
-			if err = s.configs.put(ctx, id, st); err == nil {
-				break
-			}
-			if !errors.Is(err, store.ErrConflict) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // changed makes a change that was stored take effect at once.
 func (s *Shipper) changed(ctx context.Context, id string, old, next webhook.Config) {
 	s.interrupt(id)
@@ -254,7 +228,7 @@ func (s *Shipper) apply(old stored, patch webhook.Patch) (stored, error) {
 		return stored{}, ErrNoKey
 	}
 	next := old
-	next.config = config
+	next.config, next.change = config, delivery.NewID()
 	if next.createdAt.IsZero() {
 		next.createdAt = now
 	}
@@ -296,6 +270,7 @@ type stored struct {
 	config    webhook.Config
 	createdAt time.Time
 	revision  uint64 // of the document; 0 if there is none
+	change    string // names the last change: a document that was only sealed anew keeps it
 
 	// skipBefore is set when the webhook is switched on again, under
 	// Config.ResumeFromNow: what was recorded before is not sent.

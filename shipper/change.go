@@ -81,7 +81,7 @@ func (s *Shipper) Change(ctx context.Context, id string, decide func(Webhook) (C
 			return old.public(), err
 		}
 		if change.Delete {
-			err = s.store.Delete(ctx, webhookKey(id), old.revision)
+			err = s.configs.remove(ctx, id, old.revision)
 		} else {
 			next.drain = recorded.seq
 			if next.config.Enabled || !old.config.Enabled {
@@ -95,7 +95,9 @@ func (s *Shipper) Change(ctx context.Context, id string, decide func(Webhook) (C
 		if err != nil {
 			return old.public(), err
 		}
-		s.takeEffect(ctx, id, old.config, next.config)
+		if next.change != old.change {
+			s.takeEffect(ctx, id, old.config, next.config)
+		}
 		return next.public(), nil
 	}
 }
@@ -114,13 +116,16 @@ func (s *Shipper) changed(old *stored, change *Change) (next stored, differs boo
 	if next, err = s.apply(*old, change.Patch); err != nil {
 		return stored{}, false, err
 	}
+	if same(&old.config, &next.config) { // another label disturbs nothing
+		next = *old
+	}
 	if label, ok := change.Label.Get(); ok {
 		next.label = label
 	}
 	if err := store.CheckPrefix("label", next.label); err != nil {
 		return stored{}, false, err
 	}
-	return next, next.label != old.label || !same(&old.config, &next.config), nil
+	return next, next.label != old.label || next.change != old.change, nil
 }
 
 // recording is the events of a change: they are recorded once, however often

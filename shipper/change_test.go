@@ -18,8 +18,8 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
-// recorded returns the names of the events in the stream of a webhook.
-func (s *setup) recorded(id string) []string {
+// inStream returns the names of the events in the stream of a webhook.
+func (s *setup) inStream(id string) []string {
 	s.t.Helper()
 	var names []string
 	for r, err := range s.Events(s.t.Context(), id, store.From{}) {
@@ -93,7 +93,7 @@ func TestChange(t *testing.T) {
 			}
 			require.Equal(t, test.format, got.Config.LogFormat)
 			require.Equal(t, test.label, got.Label)
-			require.Equal(t, test.events, s.recorded(id))
+			require.Equal(t, test.events, s.inStream(id))
 			stored, err := s.Webhook(t.Context(), id)
 			require.NoError(t, err)
 			require.Equal(t, got.Label, stored.Label)
@@ -121,7 +121,7 @@ func TestChangeConcurrently(t *testing.T) {
 	got, err := s.Webhook(t.Context(), hook)
 	require.NoError(t, err)
 	require.Equal(t, strings.Repeat("x", n), got.Label)
-	require.Len(t, s.recorded(hook), n)
+	require.Len(t, s.inStream(hook), n)
 }
 
 // The events of a change that switches the webhook off go out first.

@@ -47,27 +47,32 @@ func (w *session) deliver(ctx context.Context, st *stored, d *deliverer, f *flig
 	}
 	defer w.land(f)
 	f.began = w.s.cfg.Clock.Now()
+	result, err := w.s.send(ctx, w.id, st, d, f.batch)
+	return outcome{f: f, result: result, err: err}
+}
+
+// send delivers a batch in the format that the webhook is configured for.
+func (s *Shipper) send(ctx context.Context, id string, st *stored, d *deliverer, batch store.Batch) (delivery.Result, error) {
 	p, _ := payloads.Get().(*payload)
 	defer func() {
 		if cap(p.body) <= 2*delivery.DefaultBatchBytes {
 			payloads.Put(p)
 		}
 	}()
-	if err := w.encode(p, auditlog.Format(st.config.LogFormat), f.batch.Events); err != nil {
-		return outcome{f: f, err: err}
+	if err := s.encode(p, id, auditlog.Format(st.config.LogFormat), batch.Events); err != nil {
+		return delivery.Result{}, err
 	}
-	if len(p.body) > w.s.cfg.Batch.Bytes && len(f.batch.Events) > 1 {
-		return outcome{f: f, err: errTooLarge}
+	if len(p.body) > s.cfg.Batch.Bytes && len(batch.Events) > 1 {
+		return delivery.Result{}, errTooLarge
 	}
-	result, err := d.Deliver(ctx, delivery.Batch{ID: f.batch.ID, Body: p.body})
-	return outcome{f: f, result: result, err: err}
+	return d.Deliver(ctx, delivery.Batch{ID: batch.ID, Body: p.body})
 }
 
 // encode makes the body of a batch.
-func (w *session) encode(p *payload, format auditlog.Format, events []store.Event) error {
+func (s *Shipper) encode(p *payload, id string, format auditlog.Format, events []store.Event) error {
 	p.body = p.body[:0]
 	for i, e := range events {
-		if err := w.s.readEvent(&p.event, w.id, e.Data); err != nil {
+		if err := s.readEvent(&p.event, id, e.Data); err != nil {
 			if isKeyError(err) {
 				return err
 			}
@@ -112,7 +117,7 @@ func (w *session) settle(ctx context.Context, st *stored, d *deliverer, o *outco
 	case o.err == nil:
 		d.probing.Store(false)
 		return w.accepted(ctx, st, o)
-	case w.stopped(o.err, failure):
+	case brokenOff(o.err, failure):
 		return &store.Wait{}, nil
 	case errors.Is(o.err, errTooLarge), errors.As(o.err, &unsendable) && !alone:
 		return nil, w.claim.Split(ctx, o.f.batch.ID)
@@ -147,8 +152,8 @@ func blamesEvents(code int) bool {
 	return false
 }
 
-// stopped tells whether the delivery was broken off.
-func (w *session) stopped(err error, failure *delivery.Error) bool {
+// brokenOff tells whether the delivery was broken off.
+func brokenOff(err error, failure *delivery.Error) bool {
 	return errors.Is(err, errReconfigured) || errors.Is(err, ErrClosed) || errors.Is(err, store.ErrClaimLost) ||
 		failure != nil && failure.Reason == delivery.ReasonCanceled
 }

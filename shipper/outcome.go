@@ -39,35 +39,33 @@ type payload struct {
 
 var payloads = sync.Pool{New: func() any { return new(payload) }}
 
-// deliver sends the batch.
-func (w *session) deliver(ctx context.Context, st *stored, d *deliverer, f *flight) outcome {
-	ctx, err := w.take(ctx, f)
-	if err != nil {
-		return outcome{f: f, err: err}
+// free gives the buffers back, unless they have grown large.
+func (p *payload) free() {
+	if cap(p.body) <= 2*delivery.DefaultBatchBytes {
+		payloads.Put(p)
 	}
-	defer w.land(f)
-	f.began = w.s.cfg.Clock.Now()
+}
+
+// encode makes the body of the flight's batch.
+func (w *session) encode(f *flight, format auditlog.Format) error {
 	p, _ := payloads.Get().(*payload)
-	defer func() {
-		if cap(p.body) <= 2*delivery.DefaultBatchBytes {
-			payloads.Put(p)
-		}
-	}()
-	if err := w.encode(p, auditlog.Format(st.config.LogFormat), f.batch.Events); err != nil {
-		return outcome{f: f, err: err}
+	err := w.s.encode(p, w.id, format, f.batch.Events)
+	if err == nil && len(p.body) > w.s.cfg.Batch.Bytes && len(f.batch.Events) > 1 {
+		err = errTooLarge
 	}
-	if len(p.body) > w.s.cfg.Batch.Bytes && len(f.batch.Events) > 1 {
-		return outcome{f: f, err: errTooLarge}
+	if err != nil {
+		p.free()
+		return err
 	}
-	result, err := d.Deliver(ctx, delivery.Batch{ID: f.batch.ID, Body: p.body})
-	return outcome{f: f, result: result, err: err}
+	f.payload = p
+	return nil
 }
 
 // encode makes the body of a batch.
-func (w *session) encode(p *payload, format auditlog.Format, events []store.Event) error {
+func (s *Shipper) encode(p *payload, id string, format auditlog.Format, events []store.Event) error {
 	p.body = p.body[:0]
 	for i, e := range events {
-		if err := w.s.readEvent(&p.event, w.id, e.Data); err != nil {
+		if err := s.readEvent(&p.event, id, e.Data); err != nil {
 			if isKeyError(err) {
 				return err
 			}
@@ -86,6 +84,18 @@ func (w *session) encode(p *payload, format auditlog.Format, events []store.Even
 		}
 	}
 	return nil
+}
+
+// deliver sends the batch.
+func (w *session) deliver(ctx context.Context, d *deliverer, f *flight) outcome {
+	defer f.payload.free()
+	ctx, err := w.take(ctx, f)
+	if err != nil {
+		return outcome{f: f, err: err}
+	}
+	defer w.land(f)
+	result, err := d.Deliver(ctx, delivery.Batch{ID: f.batch.ID, Body: f.payload.body})
+	return outcome{f: f, result: result, err: err}
 }
 
 // readEvent reads a stored event.

@@ -2,7 +2,6 @@ package benchmarks
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -136,7 +135,7 @@ func newEngine(tb testing.TB, to receiver, cfg engine.Config) (*engine.Shipper, 
 
 func configure(tb testing.TB, s *engine.Shipper, to receiver, id string) {
 	_, err := s.Update(tb.Context(), id, webhook.Patch{
-		Endpoint:      webhook.Set(to.url + fmt.Sprintf("/%s", id)),
+		Endpoint:      webhook.Set(to.url + "/" + id),
 		Authorization: webhook.Set(webhook.NewSecret(authorization)),
 		Enabled:       webhook.Set(true),
 	})

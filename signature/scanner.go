@@ -1,0 +1,238 @@
+package signature
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
+
+// scanner walks through JSON (RFC 8259) in UTF-8, and accepts what
+// [json.Valid] does.
+type scanner struct {
+	text []byte
+	i    int
+}
+
+// maxDepth bounds the stack. It is that of encoding/json.
+const maxDepth = 10_000
+
+// member is a member of an object: its place, that of its value, and its name
+// with escapes replaced.
+type member struct {
+	start, value, end int
+	decoded           []byte
+}
+
+// member reads a member of an outer object.
+func (s *scanner) member() (member, error) {
+	m := member{start: s.i}
+	escaped, err := s.string()
+	if err != nil {
+		return member{}, err
+	}
+	m.decoded = s.text[m.start+1 : s.i-1]
+	if escaped {
+		if m.decoded, err = s.decode(m.start); err != nil {
+			return member{}, err
+		}
+	}
+	s.space()
+	if err := s.expect(':'); err != nil {
+		return member{}, err
+	}
+	s.space()
+	m.value = s.i
+	err = s.any(1)
+	m.end = s.i
+	return m, err
+}
+
+// decode returns the name from start to s.i. Half a surrogate pair stands for no
+// character, so that readers differ in what such a name is; encoding/json makes
+// it the one of an escape for U+FFFD, which is refused with it.
+func (s *scanner) decode(start int) ([]byte, error) {
+	raw := s.text[start:s.i]
+	var name string
+	if err := json.Unmarshal(raw, &name); err != nil {
+		return nil, refuse(start, "not a name")
+	}
+	replacement := []byte(string(utf8.RuneError))
+	decoded := []byte(name)
+	if bytes.Count(decoded, replacement) != bytes.Count(raw, replacement) {
+		return nil, refuse(start, "a name with an escape that stands for no character")
+	}
+	return decoded, nil
+}
+
+// any reads a value of any kind, within depth objects and arrays.
+func (s *scanner) any(depth int) error {
+	if s.i >= len(s.text) {
+		return s.unexpected()
+	}
+	switch s.text[s.i] {
+	case '"':
+		_, err := s.string()
+		return err
+	case '{', '[':
+		if depth >= maxDepth {
+			return refuse(s.i, "nested too deeply")
+		}
+		return s.nested(depth + 1)
+	case 't':
+		return s.literal("true")
+	case 'f':
+		return s.literal("false")
+	case 'n':
+		return s.literal("null")
+	default:
+		return s.number()
+	}
+}
+
+// nested reads an object or an array, which is content.
+func (s *scanner) nested(depth int) error {
+	object := s.text[s.i] == '{'
+	closing := byte(']')
+	if object {
+		closing = '}'
+	}
+	s.i++
+	s.space()
+	for first := true; !s.next(closing); first = false {
+		if !first {
+			if err := s.expect(','); err != nil {
+				return err
+			}
+			s.space()
+		}
+		if object {
+			if _, err := s.string(); err != nil {
+				return err
+			}
+			s.space()
+			if err := s.expect(':'); err != nil {
+				return err
+			}
+			s.space()
+		}
+		if err := s.any(depth); err != nil {
+			return err
+		}
+		s.space()
+	}
+	s.i++
+	return nil
+}
+
+// string reads a string, and reports whether there is an escape in it.
+func (s *scanner) string() (escaped bool, err error) {
+	if err := s.expect('"'); err != nil {
+		return false, err
+	}
+	for ; s.i < len(s.text); s.i++ {
+		switch c := s.text[s.i]; {
+		case c == '"':
+			s.i++
+			return escaped, nil
+		case c < ' ':
+			return false, refuse(s.i, "a control character in a string")
+		case c == '\\':
+			escaped = true
+			n := escapeLen(s.text[s.i:])
+			if n == 0 {
+				return false, refuse(s.i, "not an escape")
+			}
+			s.i += n - 1
+		}
+	}
+	return false, s.unexpected()
+}
+
+// escapeLen returns the length of the escape that b begins with, 0 if it is
+// none.
+func escapeLen(b []byte) int {
+	const short, long = len(`\n`), len(`\u0000`)
+	switch {
+	case len(b) < short:
+		return 0
+	case strings.IndexByte(`"\/bfnrt`, b[1]) >= 0:
+		return short
+	case b[1] != 'u' || len(b) < long:
+		return 0
+	}
+	for _, c := range b[short:long] {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+			return 0
+		}
+	}
+	return long
+}
+
+func (s *scanner) literal(word string) error {
+	if !bytes.HasPrefix(s.text[s.i:], []byte(word)) {
+		return refuse(s.i, "not a JSON value")
+	}
+	s.i += len(word)
+	return nil
+}
+
+func (s *scanner) number() error {
+	if s.next('-') {
+		s.i++
+	}
+	if s.next('0') {
+		s.i++
+	} else if !s.digits() {
+		return s.unexpected()
+	}
+	if s.next('.') {
+		s.i++
+		if !s.digits() {
+			return s.unexpected()
+		}
+	}
+	if s.next('e') || s.next('E') {
+		s.i++
+		if s.next('+') || s.next('-') {
+			s.i++
+		}
+		if !s.digits() {
+			return s.unexpected()
+		}
+	}
+	return nil
+}
+
+// digits reports whether there is one or more.
+func (s *scanner) digits() bool {
+	start := s.i
+	for s.i < len(s.text) && s.text[s.i] >= '0' && s.text[s.i] <= '9' {
+		s.i++
+	}
+	return s.i > start
+}
+
+func (s *scanner) space() {
+	for s.next(' ') || s.next('\t') { // CR and LF are in no entry
+		s.i++
+	}
+}
+
+// next reports whether the next byte is c.
+func (s *scanner) next(c byte) bool { return s.i < len(s.text) && s.text[s.i] == c }
+
+func (s *scanner) expect(c byte) error {
+	if !s.next(c) {
+		return s.unexpected()
+	}
+	s.i++
+	return nil
+}
+
+func (s *scanner) unexpected() error {
+	if s.i >= len(s.text) {
+		return refuse(s.i, "the entry ends within an object")
+	}
+	return refuse(s.i, "not JSON")
+}

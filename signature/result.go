@@ -36,8 +36,8 @@ type Result struct {
 	KeyID string
 
 	// Payload is what the signature covers: of a line without it, or of CPS
-	// the inner object, a line of JSON. It is nil if the line was refused. It
-	// may be part of the line. Of a batch it is the body.
+	// the inner object, a line of JSON. It may be
+	// part of the line. Of a batch it is the body. It is nil if it was refused.
 	Payload []byte
 }
 

@@ -29,6 +29,9 @@ type Signer struct {
 // a constant text, no entry, and verifies it, to see that the key's halves
 // belong together. No error holds anything of the private key.
 func NewSigner(private crypto.Signer) (*Signer, error) {
+	if private == nil {
+		return nil, errors.New("signature: no private key")
+	}
 	if k, ok := private.(ed25519.PrivateKey); ok && len(k) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("signature: the private key has %d bytes, not %d", len(k), ed25519.PrivateKeySize)
 	}

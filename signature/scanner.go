@@ -54,15 +54,12 @@ func (s *scanner) member() (member, error) {
 func (s *scanner) decode(start int) ([]byte, error) {
 	raw := s.text[start:s.i]
 	var name string
-	if err := json.Unmarshal(raw, &name); err != nil {
-		return nil, refuse(start, "not a name")
-	}
-	replacement := []byte(string(utf8.RuneError))
-	decoded := []byte(name)
-	if bytes.Count(decoded, replacement) != bytes.Count(raw, replacement) {
+	const replacement = string(utf8.RuneError)
+	err := json.Unmarshal(raw, &name)
+	if err != nil || strings.Count(name, replacement) != bytes.Count(raw, []byte(replacement)) {
 		return nil, refuse(start, "a name with an escape that stands for no character")
 	}
-	return decoded, nil
+	return []byte(name), nil
 }
 
 // value reads a value of any kind. What is in it is content. It does not
@@ -70,10 +67,10 @@ func (s *scanner) decode(start int) ([]byte, error) {
 func (s *scanner) value() error {
 	var open []byte // the closing brackets of what the value is within
 	for {
-		first := s.next('{') || s.next('[')
-		if first && len(open) >= maxDepth-1 {
+		opened := s.next('{') || s.next('[')
+		if opened && len(open) >= maxDepth-1 {
 			return refuse(s.i, "nested too deeply")
-		} else if first {
+		} else if opened {
 			open = append(open, s.text[s.i]+2) // in ASCII a closing one comes two after its opening one
 			s.i++
 		} else if err := s.scalar(); err != nil {
@@ -85,13 +82,13 @@ func (s *scanner) value() error {
 				break
 			}
 			open = open[:len(open)-1]
-			first = false
+			opened = false
 			s.i++
 		}
 		if len(open) == 0 {
 			return nil
 		}
-		if !first {
+		if !opened {
 			if err := s.expect(','); err != nil {
 				return err
 			}

@@ -1,15 +1,16 @@
 package shipper
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/delivery"
+	"github.com/seed-6bcf82c5/auditlog/signature"
 	"github.com/seed-6bcf82c5/auditlog/status"
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
@@ -34,6 +35,7 @@ func (e *unsendableError) Unwrap() error { return e.err }
 // payload is buffers that deliveries use again.
 type payload struct {
 	body  []byte
+	line  []byte // not signed yet
 	event auditlog.Event
 }
 
@@ -41,7 +43,7 @@ var payloads = sync.Pool{New: func() any { return new(payload) }}
 
 // free gives the buffers back, unless they have grown large.
 func (p *payload) free() {
-	if cap(p.body) <= 2*delivery.DefaultBatchBytes {
+	if max(cap(p.body), cap(p.line)) <= 2*delivery.DefaultBatchBytes {
 		payloads.Put(p)
 	}
 }
@@ -74,16 +76,36 @@ func (s *Shipper) encode(p *payload, id string, format auditlog.Format, events [
 		if i > 0 {
 			p.body = append(p.body, '\n')
 		}
-		start := len(p.body)
 		var err error
-		if p.body, err = format.Append(p.body, &p.event); err == nil && bytes.IndexByte(p.body[start:], '\n') >= 0 {
-			err = errors.New("it has a line break as " + string(format))
-		}
-		if err != nil {
-			return &unsendableError{err}
+		if p.body, err = s.appendLine(p.body, p, format); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// appendLine appends the line of the payload's event.
+func (s *Shipper) appendLine(dst []byte, p *payload, format auditlog.Format) ([]byte, error) {
+	_, signed := p.event.Get(auditlog.SignatureKey)
+	if s.cfg.Signer == nil || signed {
+		dst, err := format.Append(dst, &p.event)
+		if err != nil {
+			return nil, &unsendableError{err}
+		}
+		return dst, nil
+	}
+	var err error
+	if p.line, err = format.Append(p.line[:0], &p.event); err != nil {
+		return nil, &unsendableError{err}
+	}
+	dst, err = s.cfg.Signer.Append(dst, p.line)
+	if refused, ok := errors.AsType[*signature.SyntaxError](err); ok {
+		return nil, &unsendableError{refused}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("shipper: a line cannot be signed: %w", err)
+	}
+	return dst, nil
 }
 
 // deliver sends the batch.

@@ -135,22 +135,28 @@ func (s *scanner) string() (escaped bool, err error) {
 	if err := s.expect('"'); err != nil {
 		return false, err
 	}
-	for ; s.i < len(s.text); s.i++ {
-		switch c := s.text[s.i]; {
-		case c == '"':
-			s.i++
+	text, i := s.text, s.i
+	for ; i < len(text); i++ {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		switch c {
+		case '"':
+			s.i = i + 1
 			return escaped, nil
-		case c < ' ':
-			return false, refuse(s.i, "a control character in a string")
-		case c == '\\':
+		case '\\':
 			escaped = true
-			n := escapeLen(s.text[s.i:])
+			n := escapeLen(text[i:])
 			if n == 0 {
-				return false, refuse(s.i, "not an escape")
+				return false, refuse(i, "not an escape")
 			}
-			s.i += n - 1
+			i += n - 1
+		default:
+			return false, refuse(i, "a control character in a string")
 		}
 	}
+	s.i = i
 	return false, s.unexpected()
 }
 

@@ -87,7 +87,7 @@ func (s *Signer) Append(dst, entry []byte) ([]byte, error) {
 	}
 	dst = append(dst, entry[:len(entry)-len(p.closing)]...)
 	if p.closing == "" {
-		return encoding.AppendEncode(append(dst, keyAndSpace...), made), nil
+		return encoding.AppendEncode(append(dst, cefOpen...), made), nil
 	}
 	dst = encoding.AppendEncode(append(dst, ","+sigOpen...), made)
 	return append(append(dst, sigClose...), p.closing...), nil

@@ -21,7 +21,7 @@ const maxDepth = 10_000
 // with escapes replaced.
 type member struct {
 	start, value, end int
-	decoded           []byte
+	name              []byte
 }
 
 // member reads a member of an outer object.
@@ -31,9 +31,9 @@ func (s *scanner) member() (member, error) {
 	if err != nil {
 		return member{}, err
 	}
-	m.decoded = s.text[m.start+1 : s.i-1]
+	m.name = s.text[m.start+1 : s.i-1]
 	if escaped {
-		if m.decoded, err = s.decode(m.start); err != nil {
+		if m.name, err = s.decode(m.start); err != nil {
 			return member{}, err
 		}
 	}

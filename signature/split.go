@@ -108,7 +108,7 @@ func (p *parts) decode(text []byte) bool {
 	if len(text) != signatureLen {
 		return false
 	}
-	n, err := encoding.Decode(p.signature[:], text) // ignores line breaks, so that n may be less
+	n, err := base64url.Decode(p.signature[:], text) // ignores line breaks, so that n may be less
 	p.signed = err == nil && n == len(p.signature)
 	return p.signed
 }

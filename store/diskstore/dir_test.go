@@ -1,6 +1,7 @@
 package diskstore_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -8,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -231,7 +231,7 @@ func TestDamageInDirectory(t *testing.T) {
 	require.NoError(t, err)
 	data, err := os.ReadFile(names[0])
 	require.NoError(t, err)
-	data[slices.Index(data, 'c')] ^= 1 // of "second"
+	data[bytes.Index(data, []byte("second"))] ^= 1
 	require.NoError(t, os.WriteFile(names[0], data, 0o600))
 
 	var damage []*diskstore.DamageError

@@ -15,7 +15,9 @@ import (
 func (l *log) Start(first uint64, found func(*core.Block), placed func([]*core.Block, error)) error {
 	l.placed = placed
 	l.next = first
-	if err := l.list(); err != nil {
+	// A process that was killed may have made a file and not synced the
+	// directory. What is in it now must not depend on that.
+	if err := errors.Join(l.fs.SyncDir(), l.list()); err != nil {
 		return fmt.Errorf("diskstore: reading the directory: %w", err)
 	}
 	for i := range l.segments {

@@ -32,10 +32,8 @@ func (l *log) Start(first uint64, found func(*core.Block), placed func([]*core.B
 	}
 	l.missing()
 	l.mu.Lock()
-	l.wake.L = &l.mu
-	l.stopped = make(chan struct{})
-	l.mu.Unlock()
-	go l.write()
+	defer l.mu.Unlock()
+	l.started = true
 	return nil
 }
 

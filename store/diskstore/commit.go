@@ -10,6 +10,12 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/store/internal/core"
 )
 
+// ahead is how many zeros are written at once behind the log's end: some hundreds
+// of events fit in, and a write takes little longer with them.
+const ahead = 256 << 10
+
+var zeros [ahead]byte
+
 // commit makes the blocks durable.
 func (l *log) commit(group []*core.Block) error {
 	defer recycle(group)
@@ -31,16 +37,17 @@ func (l *log) commit(group []*core.Block) error {
 	if _, err := l.active.WriteAt(data, seg.size); err != nil {
 		// It may have been written in part. What stands behind the synced
 		// size does not count, but must not stand in the way either.
-		if l.active.Truncate(seg.size) != nil {
+		if l.cut(seg.size) != nil {
 			l.spoilt = true
 		}
 		return appendError(err)
 	}
+	l.fill(seg.size, int64(len(data)))
 	if err := l.active.Sync(); err != nil {
 		// The system may have dropped what it could not write, and say at the
 		// next sync that all is well: this file is not to be trusted again.
 		l.spoilt = true
-		_ = l.active.Truncate(seg.size)
+		_ = l.cut(seg.size)
 		return appendError(err)
 	}
 	l.grow(seg, int64(len(data)))
@@ -69,6 +76,31 @@ func (l *log) frames(group []*core.Block, seg *segment, now time.Time) []byte {
 		l.buffer = append(l.buffer, b.Frame...)
 	}
 	return l.buffer
+}
+
+// fill writes zeros behind the data that was written at the offset, if there are
+// none any more. What overwrites them is durable sooner than what makes the file
+// longer: the file system has nothing to note but the data. Data so large that
+// the zeros would not last for another write does without.
+func (l *log) fill(offset, length int64) {
+	end := offset + length
+	if end <= l.filled || length >= ahead {
+		return
+	}
+	n := min(ahead, l.max-end)
+	if n <= 0 {
+		return
+	}
+	// If there is no room for them, it goes on without.
+	if _, err := l.active.WriteAt(zeros[:n], end); err == nil {
+		l.filled = end + n
+	}
+}
+
+// cut takes off the active file what is behind the size.
+func (l *log) cut(size int64) error {
+	l.filled = size
+	return l.active.Truncate(size)
 }
 
 // appendError tells that nothing was accepted, and whether for lack of room.
@@ -119,9 +151,10 @@ func (l *log) rotate() error {
 		return errors.Join(err, f.Close(), l.fs.Remove(s.name()))
 	}
 	if l.active != nil {
-		_ = l.active.Close() // all that counts was synced
+		_ = l.cut(before.size) // all that counts was synced
+		_ = l.active.Close()
 	}
-	l.active, l.spoilt, l.begun = f, false, 0
+	l.active, l.filled, l.spoilt, l.begun = f, s.size, false, 0
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.segments = append(l.segments, s)

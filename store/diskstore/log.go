@@ -29,6 +29,7 @@ type log struct {
 	// The fields below are the writer's, or whose who holds writing.
 	writing sync.Mutex // before mu
 	active  file       // of the last segment; nil if it was given up
+	filled  int64      // size of that file: behind the log's end it has zeros
 	ended   bool       // no file is to be made any more
 	spoilt  bool       // the active file must not be written any more
 	next    uint64
@@ -184,6 +185,7 @@ func (l *log) Close() error {
 	if l.active == nil {
 		return nil
 	}
+	_ = l.cut(l.current().size) // if not now, then when the next segment is begun
 	f := l.active
 	l.active = nil
 	return f.Close()

@@ -56,6 +56,7 @@ func Run(t *testing.T, subject func(t *testing.T) Subject) {
 		run     func(*suite)
 	}{
 		{"order", false, testOrder},
+		{"memory of a block used again", false, testBlockReused},
 		{"durability", true, testDurability},
 		{"concurrent producers and claimers", false, testConcurrent},
 		{"read", false, testRead},

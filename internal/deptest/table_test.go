@@ -20,6 +20,7 @@ var table = map[string][]string{
 	"cef/internal/gendict": {},
 	"status":               {},
 	"webhook":              {"status"},
+	"preset":               {"webhook"},
 	"signature":            {},
 
 	// Sending.
@@ -31,7 +32,7 @@ var table = map[string][]string{
 	"shipper":         {"", "cef", "signature", "status", "webhook", "delivery", "store", "internal/httpretry", "internal/redact", rate, retry},
 
 	// Configuring.
-	"client":     {"", "status", "webhook", "internal/httpretry", "internal/redact"},
+	"client":     {"", "cef", "status", "webhook", "internal/httpretry", "internal/redact"},
 	"konnectapi": {"", "status", "webhook", "shipper", "internal/redact"},
 	"console":    {"status", "webhook", "shipper", "internal/redact"},
 

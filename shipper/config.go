@@ -37,8 +37,8 @@ type Config struct {
 
 	// Keys seal what is secret in the store: the first one seals, all open.
 	// To change the key, put the new one before the old one, call
-	// [Shipper.Reseal], and keep the old one while retention keeps events that
-	// it has sealed, if SealEvents is set. Without a key a store that is
+	// [Shipper.Reseal], and, if SealEvents is set, keep the old one while
+	// retention keeps events that it has sealed. Without a key a store that is
 	// durable refuses a configuration with an authorization, and endpoints
 	// are stored as they are.
 	Keys []Key

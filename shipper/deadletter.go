@@ -44,9 +44,12 @@ type letter struct {
 
 const letterVersion = 1
 
+// deadLetters is what the keys of all dead letters begin with.
+const deadLetters = "dead/"
+
 // deadPrefix is what the keys of the webhook's dead letters begin with. The
 // length keeps the prefix of one id from being that of another.
-func deadPrefix(id string) string { return "dead/" + strconv.Itoa(len(id)) + "/" + id + "/" }
+func deadPrefix(id string) string { return deadLetters + strconv.Itoa(len(id)) + "/" + id + "/" }
 
 func letterID(at store.Position) string { return fmt.Sprintf("%020d-%05d", at.Seq, at.Index) }
 

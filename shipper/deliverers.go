@@ -29,9 +29,9 @@ type deliverers struct {
 // deliverer delivers to one webhook as it is configured.
 type deliverer struct {
 	*delivery.Deliverer
-	id       string
-	revision uint64
-	probing  atomic.Bool // deliveries have one attempt
+	id      string
+	change  string      // that made the configuration
+	probing atomic.Bool // deliveries have one attempt
 }
 
 func newDeliverers(s *Shipper) *deliverers {
@@ -44,7 +44,7 @@ func (ds *deliverers) get(ctx context.Context, id string, st *stored) (*delivere
 	defer ds.mu.Unlock()
 	if at := ds.byID[id]; at != nil {
 		d, _ := at.Value.(*deliverer)
-		if d.revision == st.revision {
+		if d.change == st.change {
 			ds.recent.MoveToFront(at)
 			return d, nil
 		}
@@ -84,7 +84,7 @@ func (s *Shipper) newDeliverer(ctx context.Context, id string, st *stored) (*del
 		}
 		s.warnInsecure(ctx, id, &st.config)
 	}
-	d := &deliverer{id: id, revision: st.revision}
+	d := &deliverer{id: id, change: st.change}
 	cfg := s.cfg.Delivery
 	cfg.Endpoint = st.config.Endpoint
 	cfg.Authorization = st.config.Authorization

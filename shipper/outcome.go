@@ -275,7 +275,7 @@ func (w *session) suspect(st *stored, o *outcome) {
 	}
 	last := o.result.Last()
 	w.progress.Suspects = append(w.progress.Suspects, suspect{
-		Batch: id, Position: o.f.batch.Events[0].Position, Refused: last.Time.UTC(), Revision: st.revision,
+		Batch: id, Position: o.f.batch.Events[0].Position, Refused: last.Time.UTC(), Change: st.change,
 		Code: last.Status, Reason: reason(last),
 	})
 	if len(w.progress.Suspects) >= maxSuspects {
@@ -308,7 +308,7 @@ func (w *session) hold(ctx context.Context, st *stored, reason string) (store.Wa
 	}
 	now := w.s.cfg.Clock.Now().UTC()
 	w.mu.Lock()
-	h := hold{Since: now, Interval: w.s.cfg.ProbeFirst, Revision: st.revision, Reason: reason}
+	h := hold{Since: now, Interval: w.s.cfg.ProbeFirst, Change: st.change, Reason: reason}
 	if old := w.progress.Hold; old != nil {
 		h.Since, h.Interval = old.Since, min(2*old.Interval, w.s.cfg.ProbeMax)
 	}

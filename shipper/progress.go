@@ -49,7 +49,7 @@ type hold struct {
 	Since    time.Time     `json:"since"`
 	Until    time.Time     `json:"until"` // the next probe
 	Interval time.Duration `json:"interval"`
-	Revision uint64        `json:"revision"` // of the configuration that failed
+	Change   string        `json:"change"` // that made the configuration that failed
 	Reason   string        `json:"reason"`
 }
 
@@ -59,7 +59,7 @@ type suspect struct {
 	Batch    string         `json:"batch"`
 	Position store.Position `json:"position"`
 	Refused  time.Time      `json:"refused"` // first
-	Revision uint64         `json:"revision"`
+	Change   string         `json:"change"`  // as of a hold
 	Code     int            `json:"code"`
 	Reason   string         `json:"reason"`
 }
@@ -105,12 +105,13 @@ func (p *progress) clone() progress {
 	return c
 }
 
-// of forgets what belongs to another configuration than that of the revision.
-func (p *progress) of(revision uint64) {
-	if p.Hold != nil && p.Hold.Revision != revision {
+// of forgets what belongs to another configuration than the one that the change
+// has made.
+func (p *progress) of(change string) {
+	if p.Hold != nil && p.Hold.Change != change {
 		p.Hold = nil
 	}
-	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool { return x.Revision != revision })
+	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool { return x.Change != change })
 }
 
 // attempt adds an attempt to the log and the status.

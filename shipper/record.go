@@ -61,7 +61,7 @@ func (s *Shipper) RecordOnce(ctx context.Context, id, key string, events ...audi
 	if err != nil && !isKeyError(err) { // a missing key is no reason to lose events
 		return err
 	}
-	if err == nil && !st.config.Configured() {
+	if !st.config.Configured() {
 		return &UnconfiguredError{ID: id}
 	}
 	began := s.cfg.Clock.Now()

@@ -35,6 +35,18 @@ func NewKey(secret []byte) (Key, error) {
 	return Key{id: [8]byte(id[:8]), secret: func() []byte { return kept[:] }}, nil
 }
 
+// processKey seals what is lost with the process: the next Shipper over the same
+// store must open it too.
+var processKey = sync.OnceValue(func() Key {
+	secret := make([]byte, KeyBytes)
+	_, _ = rand.Read(secret) // never fails
+	key, err := NewKey(secret)
+	if err != nil { // its length is right
+		panic(err)
+	}
+	return key
+})
+
 // ID returns the key's id: 16 hexadecimal digits, which sealed values name it by.
 func (k Key) ID() string { return hex.EncodeToString(k.id[:]) }
 

@@ -40,10 +40,18 @@ type session struct {
 
 	mu       sync.Mutex
 	progress progress
-	unsaved  bool   // progress has something that is not stored
-	revision uint64 // of the configuration in use
+	unsaved  bool    // progress has something that is not stored
+	using    version // of the configuration
+	latest   uint64  // revision of it that was seen
 	flights  map[*flight]struct{}
 	broken   error // why nothing more is sent
+}
+
+// version tells configurations apart: each write has a revision, each change, of
+// which another seal is none, a name.
+type version struct {
+	revision uint64
+	change   string
 }
 
 // flight is a delivery under way.
@@ -121,10 +129,14 @@ func (w *session) work(ctx context.Context) (store.Wait, error) {
 	if err != nil {
 		return store.Wait{}, err
 	}
-	p.of(st.revision)
+	p.of(st.change)
 	w.mu.Lock()
-	w.progress, w.revision = p, st.revision
+	w.progress, w.using = p, version{st.revision, st.change}
+	older := w.using.revision < w.latest
 	w.mu.Unlock()
+	if older { // it was changed just now
+		return store.Wait{}, nil
+	}
 	if !st.config.Enabled && (st.drain == 0 || state.Next.Seq > st.drain) {
 		w.s.setHeld(w.id, false)
 		return store.Wait{After: store.UntilWoken}, nil
@@ -386,11 +398,12 @@ func (w *session) snapshot() progress {
 	return w.progress.clone()
 }
 
-// older tells whether the session's configuration is older.
-func (w *session) older(revision uint64) bool {
+// older tells whether the session's configuration is another and older one.
+func (w *session) older(revision uint64, change string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.revision != 0 && w.revision < revision
+	w.latest = max(w.latest, revision)
+	return w.using.revision != 0 && w.using.revision < revision && w.using.change != change
 }
 
 // interrupt breaks the deliveries off.

@@ -39,6 +39,8 @@ const (
 	path          = "/t0k-path-of-the-endpoint"
 	secretMark    = "t0k-"
 	hook          = "hook" // the webhook's id
+
+	http503 = http.StatusServiceUnavailable
 )
 
 // request is what the endpoint was sent.
@@ -199,16 +201,26 @@ type setup struct {
 // newSetup returns a Shipper over a memory store, with a webhook that is
 // configured and switched on.
 func newSetup(t testing.TB, e *endpoint, change ...func(*shipper.Config)) *setup {
-	st, err := memstore.Open(memstore.Config{Logger: slog.New(slog.DiscardHandler)})
+	s := bare(t, e, change...)
+	s.configure()
+	return s
+}
+
+// bare is newSetup without the webhook.
+func bare(t testing.TB, e *endpoint, change ...func(*shipper.Config)) *setup {
+	return start(t, e, memory(t), change...)
+}
+
+// memory returns a memory store that is closed with the test.
+func memory(t testing.TB, change ...func(*memstore.Config)) store.Store {
+	cfg := memstore.Config{Logger: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&cfg)
+	}
+	st, err := memstore.Open(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	s := start(t, e, st, change...)
-	s.update(webhook.Patch{
-		Endpoint:      webhook.Set("https://example.com" + path),
-		Authorization: webhook.Set(webhook.NewSecret(authorization)),
-		Enabled:       webhook.Set(true),
-	})
-	return s
+	return st
 }
 
 // start returns a Shipper over the store.
@@ -226,6 +238,16 @@ func start(t testing.TB, e *endpoint, st store.Store, change ...func(*shipper.Co
 	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
 	t.Cleanup(func() { require.NotContains(t, s.logs.String(), secretMark) })
 	return s
+}
+
+// configure sets the webhook up.
+func (s *setup) configure() {
+	s.t.Helper()
+	s.update(webhook.Patch{
+		Endpoint:      webhook.Set("https://example.com" + path),
+		Authorization: webhook.Set(webhook.NewSecret(authorization)),
+		Enabled:       webhook.Set(true),
+	})
 }
 
 func (s *setup) update(patch webhook.Patch) webhook.Config {

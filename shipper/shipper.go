@@ -2,7 +2,6 @@ package shipper
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -51,14 +50,8 @@ func New(cfg Config) (*Shipper, error) {
 		s.durable = false
 	}
 	keys := cfg.Keys
-	if len(keys) == 0 && !s.durable { // what is lost with the process can be sealed for as long
-		secret := make([]byte, KeyBytes)
-		_, _ = rand.Read(secret) // never fails
-		key, err := NewKey(secret)
-		if err != nil {
-			return nil, err
-		}
-		keys = []Key{key}
+	if len(keys) == 0 && !s.durable {
+		keys = []Key{processKey()}
 	}
 	var seals *sealer
 	if len(keys) > 0 {
@@ -102,7 +95,7 @@ const retryStore = time.Second
 // watch follows the changes that other processes make.
 func (s *Shipper) watch() {
 	for s.closing.Err() == nil {
-		err := s.configs.watch(s.closing, func(id string, revision uint64) { s.interruptOlder(id, revision) })
+		err := s.configs.watch(s.closing, s.interruptOlder)
 		if s.ended(err) {
 			return
 		}
@@ -149,10 +142,10 @@ func (s *Shipper) interrupt(id string) {
 }
 
 // interruptOlder does so if the session has an older configuration.
-func (s *Shipper) interruptOlder(id string, revision uint64) {
+func (s *Shipper) interruptOlder(id string, revision uint64, change string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w := s.active[id]; w != nil && w.older(revision) {
+	if w := s.active[id]; w != nil && w.older(revision, change) {
 		w.interrupt(errReconfigured)
 	}
 }

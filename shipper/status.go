@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/seed-6bcf82c5/auditlog"
@@ -69,7 +70,8 @@ func (s *Shipper) Report(ctx context.Context, id string) (Report, error) {
 		}
 	}
 	s.mu.Unlock()
-	p.of(st.revision)
+	p.of(st.change)
+	p.since(&st)
 	r := Report{Unsent: state.Backlog, Suspects: len(p.Suspects), Gaps: state.Gaps, Attempts: p.Attempts}
 	if p.Hold != nil {
 		r.HeldSince, r.NextProbe, r.HeldReason = p.Hold.Since, p.Hold.Until, p.Hold.Reason
@@ -84,9 +86,16 @@ func (p *progress) newer(stored *progress) bool {
 		!p.Status.LastDeliveryAt.Before(stored.Status.LastDeliveryAt)
 }
 
+// since forgets the attempts of a webhook that was deleted.
+func (p *progress) since(st *stored) {
+	p.Attempts = slices.DeleteFunc(p.Attempts, func(a Attempt) bool {
+		return !st.config.Configured() || a.Time.Before(st.createdAt)
+	})
+}
+
 // statusOf puts together what the customer did and what became of deliveries.
 func (p *progress) statusOf(st *stored) status.State {
-	if !st.config.Configured() && st.revision == 0 {
+	if !st.config.Configured() {
 		return status.State{}
 	}
 	state := status.State{}.Configure(st.createdAt)

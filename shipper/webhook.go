@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -131,7 +132,7 @@ func (s *Shipper) Delete(ctx context.Context, id string, events ...auditlog.Even
 			}
 			s.totals.recorded(len(block), blockBytes(block))
 		}
-		err = s.store.Delete(ctx, webhookKey(id), old.revision)
+		err = s.configs.remove(ctx, id, old.revision)
 		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
 			continue
 		}
@@ -143,42 +144,21 @@ func (s *Shipper) Delete(ctx context.Context, id string, events ...auditlog.Even
 	}
 }
 
-// Webhooks yields the ids of the webhooks that are configured, in alphabetical
-// order.
-func (s *Shipper) Webhooks(ctx context.Context) func(yield func(string, error) bool) {
+// Webhooks yields the ids of the webhooks that have a configuration, be it one
+// without an endpoint yet, in alphabetical order. An error is the last thing
+// it yields.
+func (s *Shipper) Webhooks(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		if s.closing.Err() != nil {
+			yield("", ErrClosed)
+			return
+		}
 		for doc, err := range s.store.List(ctx, webhookPrefix) {
 			if !yield(strings.TrimPrefix(doc.Key, webhookPrefix), err) || err != nil {
 				return
 			}
 		}
 	}
-}
-
-// Reseal seals the configurations of all webhooks with the first of
-// Config.Keys.
-func (s *Shipper) Reseal(ctx context.Context) error {
-	for id, err := range s.Webhooks(ctx) {
-		if err != nil {
-			return err
-		}
-		for {
-			st, err := s.configs.load(ctx, id)
-			if err != nil {
-				return err
-			}
-			if st.revision == 0 { // deleted meanwhile
-				break
-			}
-			if err = s.configs.put(ctx, id, st); err == nil {
-				break
-			}
-			if !errors.Is(err, store.ErrConflict) {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // changed makes a change that was stored take effect at once.
@@ -240,14 +220,15 @@ func (s *Shipper) apply(old stored, patch webhook.Patch) (stored, error) {
 		return stored{}, err
 	}
 	_, authorized := patch.Authorization.Get()
-	if s.cfg.RequireNewAuthorization && old.config.Configured() && !authorized && origin(&config) != origin(&old.config) {
+	guarded := old.config.Configured() || !old.config.Authorization.IsZero()
+	if s.cfg.RequireNewAuthorization && guarded && !authorized && origin(&config) != origin(&old.config) {
 		return stored{}, invalid("authorization", "must be given again when the endpoint moves to another host")
 	}
 	if len(s.cfg.Keys) == 0 && s.durable && !config.Authorization.IsZero() {
 		return stored{}, ErrNoKey
 	}
 	next := old
-	next.config = config
+	next.config, next.change = config, delivery.NewID()
 	if next.createdAt.IsZero() {
 		next.createdAt = now
 	}
@@ -289,6 +270,7 @@ type stored struct {
 	config    webhook.Config
 	createdAt time.Time
 	revision  uint64 // of the document; 0 if there is none
+	change    string // names the last change: a document that was only sealed anew keeps it
 
 	// skipBefore is set when the webhook is switched on again, under
 	// Config.ResumeFromNow: what was recorded before is not sent.

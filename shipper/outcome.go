@@ -1,15 +1,16 @@
 package shipper
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/delivery"
+	"github.com/seed-6bcf82c5/auditlog/signature"
 	"github.com/seed-6bcf82c5/auditlog/status"
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
@@ -34,40 +35,39 @@ func (e *unsendableError) Unwrap() error { return e.err }
 // payload is buffers that deliveries use again.
 type payload struct {
 	body  []byte
+	line  []byte // not signed yet
 	event auditlog.Event
 }
 
 var payloads = sync.Pool{New: func() any { return new(payload) }}
 
-// deliver sends the batch.
-func (w *session) deliver(ctx context.Context, st *stored, d *deliverer, f *flight) outcome {
-	ctx, err := w.take(ctx, f)
-	if err != nil {
-		return outcome{f: f, err: err}
+// free gives the buffers back, unless they have grown large.
+func (p *payload) free() {
+	if max(cap(p.body), cap(p.line)) <= 2*delivery.DefaultBatchBytes {
+		payloads.Put(p)
 	}
-	defer w.land(f)
-	f.began = w.s.cfg.Clock.Now()
+}
+
+// encode makes the body of the flight's batch.
+func (w *session) encode(f *flight, format auditlog.Format) error {
 	p, _ := payloads.Get().(*payload)
-	defer func() {
-		if cap(p.body) <= 2*delivery.DefaultBatchBytes {
-			payloads.Put(p)
-		}
-	}()
-	if err := w.encode(p, auditlog.Format(st.config.LogFormat), f.batch.Events); err != nil {
-		return outcome{f: f, err: err}
+	err := w.s.encode(p, w.id, format, f.batch.Events)
+	if err == nil && len(p.body) > w.s.cfg.Batch.Bytes && len(f.batch.Events) > 1 {
+		err = errTooLarge
 	}
-	if len(p.body) > w.s.cfg.Batch.Bytes && len(f.batch.Events) > 1 {
-		return outcome{f: f, err: errTooLarge}
+	if err != nil {
+		p.free()
+		return err
 	}
-	result, err := d.Deliver(ctx, delivery.Batch{ID: f.batch.ID, Body: p.body})
-	return outcome{f: f, result: result, err: err}
+	f.payload = p
+	return nil
 }
 
 // encode makes the body of a batch.
-func (w *session) encode(p *payload, format auditlog.Format, events []store.Event) error {
+func (s *Shipper) encode(p *payload, id string, format auditlog.Format, events []store.Event) error {
 	p.body = p.body[:0]
 	for i, e := range events {
-		if err := w.s.readEvent(&p.event, w.id, e.Data); err != nil {
+		if err := s.readEvent(&p.event, id, e.Data); err != nil {
 			if isKeyError(err) {
 				return err
 			}
@@ -76,16 +76,48 @@ func (w *session) encode(p *payload, format auditlog.Format, events []store.Even
 		if i > 0 {
 			p.body = append(p.body, '\n')
 		}
-		start := len(p.body)
 		var err error
-		if p.body, err = format.Append(p.body, &p.event); err == nil && bytes.IndexByte(p.body[start:], '\n') >= 0 {
-			err = errors.New("it has a line break as " + string(format))
-		}
-		if err != nil {
-			return &unsendableError{err}
+		if p.body, err = s.appendLine(p.body, p, format); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// appendLine appends the line of the payload's event.
+func (s *Shipper) appendLine(dst []byte, p *payload, format auditlog.Format) ([]byte, error) {
+	_, signed := p.event.Get(auditlog.SignatureKey)
+	if s.cfg.Signer == nil || signed {
+		dst, err := format.Append(dst, &p.event)
+		if err != nil {
+			return nil, &unsendableError{err}
+		}
+		return dst, nil
+	}
+	var err error
+	if p.line, err = format.Append(p.line[:0], &p.event); err != nil {
+		return nil, &unsendableError{err}
+	}
+	dst, err = s.cfg.Signer.Append(dst, p.line)
+	if refused, ok := errors.AsType[*signature.SyntaxError](err); ok {
+		return nil, &unsendableError{refused}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("shipper: a line cannot be signed: %w", err)
+	}
+	return dst, nil
+}
+
+// deliver sends the batch.
+func (w *session) deliver(ctx context.Context, d *deliverer, f *flight) outcome {
+	defer f.payload.free()
+	ctx, err := w.take(ctx, f)
+	if err != nil {
+		return outcome{f: f, err: err}
+	}
+	defer w.land(f)
+	result, err := d.Deliver(ctx, delivery.Batch{ID: f.batch.ID, Body: f.payload.body})
+	return outcome{f: f, result: result, err: err}
 }
 
 // readEvent reads a stored event.

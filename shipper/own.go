@@ -97,7 +97,7 @@ func (s *Shipper) Test(ctx context.Context, id string) (delivery.Result, error) 
 	}
 	e := s.own(TestClass, "Audit log test event", 0,
 		auditlog.String("msg", "This event was sent to test the webhook; nothing has happened."))
-	line, err := auditlog.Format(st.config.LogFormat).Append(nil, &e)
+	line, err := s.appendLine(nil, &payload{event: e}, auditlog.Format(st.config.LogFormat))
 	if err != nil {
 		return delivery.Result{}, err
 	}

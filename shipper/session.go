@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/delivery"
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
@@ -39,6 +40,7 @@ type session struct {
 
 	mu       sync.Mutex
 	progress progress
+	unsaved  bool   // progress has something that is not stored
 	revision uint64 // of the configuration in use
 	flights  map[*flight]struct{}
 	broken   error // why nothing more is sent
@@ -48,7 +50,7 @@ type session struct {
 type flight struct {
 	w          *session
 	batch      store.Batch
-	began      time.Time
+	payload    *payload
 	cancel     context.CancelCauseFunc
 	attempting bool // guarded by w.mu
 }
@@ -68,6 +70,9 @@ func (s *Shipper) serve(claim store.Claim, p *place) {
 	var minding sync.WaitGroup
 	minding.Go(func() { w.mind(ctx, cancel) })
 	wait, err := w.work(ctx)
+	if w.dirty() { // the next session goes on from there
+		err = errors.Join(err, claim.Save(context.WithoutCancel(ctx), w.encoded()))
+	}
 	cancel(nil)
 	minding.Wait()
 
@@ -165,56 +170,81 @@ func (w *session) skip(ctx context.Context, st *stored) error {
 }
 
 // ship sends batches, as many at a time as allowed, until there is a reason to
-// stop.
+// stop. While one is under way the one before it is acknowledged and the one
+// after it is made ready.
 func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wait, error) {
-	inFlight := w.s.cfg.InFlight
-	if w.progress.Hold != nil || len(w.progress.Suspects) > 0 || !st.config.Enabled {
-		inFlight = 1
-	}
-	outcomes := make(chan outcome)
-	flying := 0
-	var stop *store.Wait
-	var failed error
-	for begun := 0; ; {
-		for stop == nil && failed == nil && flying < inFlight {
-			if begun >= sessionBatches || w.place.isSlow() && begun > 0 || w.s.closing.Err() != nil {
-				stop = &store.Wait{}
-				break
-			}
-			f, wait, err := w.next(ctx, st, flying == 0)
-			if err != nil {
-				failed = err
-				break
-			}
-			if f == nil && wait == nil { // when those under way have ended
-				break
-			}
-			if wait != nil {
-				stop = wait
-				break
-			}
+	var (
+		outcomes = make(chan outcome)
+		landed   []outcome // not settled yet
+		ready    *flight   // made ready, not begun
+		begun    int
+		flying   int
+		stop     *store.Wait
+		failed   error
+	)
+	for {
+		if done := stop != nil || failed != nil; done {
+			ready = nil // it stays frozen
+		}
+		careful := w.careful(st)
+		switch most := w.s.cfg.InFlight; {
+		case ready != nil && flying < most && (len(landed) == 0 || !careful && landed[0].err == nil):
+			f := ready
+			ready = nil
 			begun++
 			flying++
-			go func() { outcomes <- w.deliver(ctx, st, d, f) }()
-		}
-		if flying == 0 {
-			if failed == nil && stop == nil {
-				stop = &store.Wait{}
+			go func() { outcomes <- w.deliver(ctx, d, f) }()
+		case len(landed) > 0:
+			o := landed[0]
+			landed = landed[1:]
+			wait, err := w.settle(ctx, st, d, &o)
+			failed = errors.Join(failed, err)
+			if wait == nil && o.err != nil && ready != nil {
+				wait = &store.Wait{} // what came of the batch goes before the one made ready
 			}
-			break
+			if wait != nil && (stop == nil || *stop == store.Wait{}) {
+				stop = wait
+			}
+		case stop == nil && failed == nil && ready == nil && (flying == 0 || !careful):
+			if w.enough(begun) {
+				stop = &store.Wait{}
+				continue
+			}
+			f, wait, err := w.next(ctx, st, flying == 0)
+			switch {
+			case err != nil:
+				failed = err
+			case wait != nil:
+				stop = wait
+			case f == nil: // it depends on those under way
+				landed = append(landed, <-outcomes)
+				flying--
+			default:
+				if err := w.encode(f, auditlog.Format(st.config.LogFormat)); err != nil {
+					landed = append(landed, outcome{f: f, err: err})
+				} else {
+					ready = f
+				}
+			}
+		case flying > 0:
+			landed = append(landed, <-outcomes)
+			flying--
+		case failed != nil:
+			return store.Wait{}, failed
+		default:
+			return *stop, nil
 		}
-		o := <-outcomes
-		flying--
-		wait, err := w.settle(ctx, st, d, &o)
-		if wait != nil && (stop == nil || *stop == store.Wait{}) {
-			stop = wait
-		}
-		failed = errors.Join(failed, err)
 	}
-	if failed != nil {
-		return store.Wait{}, failed
-	}
-	return *stop, nil
+}
+
+// careful tells that one batch is to be settled before the next one is looked at.
+func (w *session) careful(st *stored) bool {
+	return w.progress.Hold != nil || len(w.progress.Suspects) > 0 || !st.config.Enabled
+}
+
+// enough tells that it is another webhook's turn.
+func (w *session) enough(begun int) bool {
+	return begun >= sessionBatches || w.place.isSlow() && begun > 0 || w.s.closing.Err() != nil
 }
 
 // next returns the next batch to send, or how long to wait for one, or neither
@@ -334,11 +364,19 @@ func (w *session) drainable(ctx context.Context, st *stored, state *store.State)
 	return n, nil
 }
 
-// encoded returns the progress as it is stored.
+// encoded returns the progress as it is stored, which the caller does.
 func (w *session) encoded() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.unsaved = false
 	return w.progress.encode()
+}
+
+// dirty tells whether there is something to be stored.
+func (w *session) dirty() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unsaved
 }
 
 // snapshot returns a copy of the progress.
@@ -411,6 +449,7 @@ func (f *flight) attemptFinished(ctx context.Context, result delivery.Result) {
 	w.mu.Lock()
 	f.attempting = false
 	w.progress.attempt(result)
+	w.unsaved = true
 	if w.broken != nil {
 		f.cancel(w.broken)
 	}

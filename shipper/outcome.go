@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"unsafe"
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/delivery"
@@ -44,6 +45,8 @@ var payloads = sync.Pool{New: func() any { return new(payload) }}
 // free gives the buffers back, unless they have grown large.
 func (p *payload) free() {
 	if max(cap(p.body), cap(p.line)) <= 2*delivery.DefaultBatchBytes {
+		clear(p.event.Attributes[:cap(p.event.Attributes)]) // they refer to the batch
+		p.event = auditlog.Event{Attributes: p.event.Attributes[:0]}
 		payloads.Put(p)
 	}
 }
@@ -67,7 +70,7 @@ func (w *session) encode(f *flight, format auditlog.Format) error {
 func (s *Shipper) encode(p *payload, id string, format auditlog.Format, events []store.Event) error {
 	p.body = p.body[:0]
 	for i, e := range events {
-		if err := s.readEvent(&p.event, id, e.Data); err != nil {
+		if err := s.viewEvent(&p.event, id, e.Data); err != nil {
 			if isKeyError(err) {
 				return err
 			}
@@ -120,16 +123,30 @@ func (w *session) deliver(ctx context.Context, d *deliverer, f *flight) outcome 
 	return outcome{f: f, result: result, err: err}
 }
 
-// readEvent reads a stored event.
+// readEvent reads a stored event, which owns its memory.
 func (s *Shipper) readEvent(e *auditlog.Event, id string, data []byte) error {
-	if len(data) > 0 && data[0] == sealVersion {
-		opened, err := s.configs.open(data, sealed{webhook: id, field: "event"})
-		if err != nil {
-			return err
-		}
-		data = opened
+	data, err := s.unsealed(id, data)
+	if err != nil {
+		return err
 	}
-	return parseEvent(e, data)
+	return parseEvent(e, data, string(data))
+}
+
+// viewEvent is readEvent for an event that is used only while data is there.
+func (s *Shipper) viewEvent(e *auditlog.Event, id string, data []byte) error {
+	data, err := s.unsealed(id, data)
+	if err != nil {
+		return err
+	}
+	return parseEvent(e, data, unsafe.String(unsafe.SliceData(data), len(data))) // nobody changes data
+}
+
+// unsealed returns the stored form of an event that may be sealed.
+func (s *Shipper) unsealed(id string, data []byte) ([]byte, error) {
+	if len(data) > 0 && data[0] == sealVersion {
+		return s.configs.open(data, sealed{webhook: id, field: "event"})
+	}
+	return data, nil
 }
 
 // settle does what the outcome asks for. It returns a wait if the session is to

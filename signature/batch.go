@@ -92,8 +92,8 @@ func (s KeySet) VerifyBatch(header http.Header, body []byte, now time.Time, tole
 
 // batchMessage returns what is signed. Neither the id nor the timestamp has a
 // full stop, so that it can be taken apart in one way only. Nor can the id begin
-// an object or hold what is before "CEF:" in a line, so that no signed line is a
-// signed batch as well, whatever somebody gets logged.
+// an object or hold a time, so that no signed line of JSON, and none of CEF that
+// begins with its time, is a signed batch as well, whatever somebody gets logged.
 func batchMessage(id, timestamp string, body []byte) []byte {
 	m := make([]byte, 0, len(id)+1+len(timestamp)+1+len(body))
 	m = append(append(m, id...), '.')

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-6bcf82c5/auditlog"
+	"github.com/seed-6bcf82c5/auditlog/cef"
 	"github.com/seed-6bcf82c5/auditlog/signature"
 )
 
@@ -103,6 +105,38 @@ func FuzzAppend(f *testing.F) {
 		own, err = s.Append(own[:0], own)
 		require.NoError(t, err)
 		require.Equal(t, string(line), string(own), "signed where it stands")
+	})
+}
+
+// FuzzEvent: no event that our encoders write is refused by the signer, whatever
+// is in it, and what was signed is the event.
+func FuzzEvent(f *testing.F) {
+	for _, value := range []string{"", "x sig=y", `","sig":"x`, `\`, `\\|`, "a\r\nb", "CEF:0|a|b|c|d|e|5| sig=", "\xff\u2028\x00", "}}", "ends in spaces  "} {
+		f.Add("vendor", "name", "user_agent", value)
+		f.Add(value, value, "event", value)
+	}
+	s, keys := signer(f, "first"), published(f)
+	f.Fuzz(func(t *testing.T, vendor, name, key, value string) {
+		if key == "sig" {
+			return
+		}
+		e := auditlog.Event{Header: cef.Header{Vendor: vendor, Product: "P", Version: "1", ClassID: "c", Name: name, Severity: 5}}
+		e.Attributes = []auditlog.Attribute{auditlog.String(key, value), auditlog.String("last", value)}
+		for _, format := range []auditlog.Format{auditlog.CEF, auditlog.JSON, auditlog.CPS} {
+			entry, err := format.Append(nil, &e)
+			if err != nil {
+				continue
+			}
+			line, err := s.Append(nil, entry)
+			require.NoError(t, err, "%s", entry)
+			result := keys.Verify(line)
+			require.Equal(t, signature.Valid, result.Outcome)
+			want, _, err := auditlog.Parse(entry)
+			require.NoError(t, err)
+			got, _, err := auditlog.Parse(result.Payload)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
 	})
 }
 

@@ -55,7 +55,7 @@ func (s *scanner) event(outermost bool) (parts, error) {
 		if err != nil {
 			return parts{}, err
 		}
-		switch name := m.decoded; {
+		switch name := m.name; {
 		case !seen.add(name):
 			return parts{}, refuse(m.start, "a second member of the same name")
 		case string(name) == sigName:

@@ -180,7 +180,7 @@ func TestRemoteUsesStaleKeys(t *testing.T) {
 	keys, err := h.remote.Keys(t.Context(), h.Now())
 	require.ErrorIs(t, err, signature.ErrNoFreshKeys)
 	require.ErrorIs(t, err, errDown)
-	require.EqualError(t, err, "signature: no fresh keys: signature: keys from https://keys.example.com: the host is down")
+	require.EqualError(t, err, "signature: no fresh keys: https://keys.example.com: the host is down")
 	require.Equal(t, []string{a.KeyID()}, keys.IDs())
 
 	h.publish(t, b)

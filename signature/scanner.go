@@ -21,7 +21,7 @@ const maxDepth = 10_000
 // with escapes replaced.
 type member struct {
 	start, value, end int
-	decoded           []byte
+	name              []byte
 }
 
 // member reads a member of an outer object.
@@ -31,9 +31,9 @@ func (s *scanner) member() (member, error) {
 	if err != nil {
 		return member{}, err
 	}
-	m.decoded = s.text[m.start+1 : s.i-1]
+	m.name = s.text[m.start+1 : s.i-1]
 	if escaped {
-		if m.decoded, err = s.decode(m.start); err != nil {
+		if m.name, err = s.decode(m.start); err != nil {
 			return member{}, err
 		}
 	}
@@ -135,22 +135,28 @@ func (s *scanner) string() (escaped bool, err error) {
 	if err := s.expect('"'); err != nil {
 		return false, err
 	}
-	for ; s.i < len(s.text); s.i++ {
-		switch c := s.text[s.i]; {
-		case c == '"':
-			s.i++
+	text, i := s.text, s.i
+	for ; i < len(text); i++ {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		switch c {
+		case '"':
+			s.i = i + 1
 			return escaped, nil
-		case c < ' ':
-			return false, refuse(s.i, "a control character in a string")
-		case c == '\\':
+		case '\\':
 			escaped = true
-			n := escapeLen(s.text[s.i:])
+			n := escapeLen(text[i:])
 			if n == 0 {
-				return false, refuse(s.i, "not an escape")
+				return false, refuse(i, "not an escape")
 			}
-			s.i += n - 1
+			i += n - 1
+		default:
+			return false, refuse(i, "a control character in a string")
 		}
 	}
+	s.i = i
 	return false, s.unexpected()
 }
 

@@ -8,10 +8,10 @@ import (
 	"slices"
 )
 
-// smallOrder has the encodings, in hexadecimal, of all points whose order divides 8, without the
-// bit for the sign of x. For such a key, signatures exist that verify for many
-// messages, and that anybody can make. Points whose y is 0 or 1 are decoded from
-// y plus the field's prime as well.
+// smallOrder has the encodings, in hexadecimal, of all points whose order divides
+// 8, without the bit for the sign of x. For such a key, signatures exist that
+// verify for many messages, and that anybody can make. Points whose y is 0 or 1
+// are decoded from y plus the field's prime as well.
 var smallOrder = []string{
 	"0000000000000000000000000000000000000000000000000000000000000000", // y = 0, order 4
 	"0100000000000000000000000000000000000000000000000000000000000000", // y = 1, the neutral element

@@ -55,7 +55,7 @@ func run(ctx context.Context, jwks string, in io.Reader, w io.Writer) error {
 // cannot be fetched again later, those at hand do.
 func open(ctx context.Context, jwks string) (signature.Source, error) {
 	if !strings.Contains(jwks, "://") {
-		document, err := os.ReadFile(jwks) //nolint:gosec // the name is the user's
+		document, err := os.ReadFile(jwks)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,10 @@ const (
 	TestClass = "AUDIT_LOG_TEST"
 )
 
+// gapSeverity is a number, as those of other events: receivers of JSON tell the
+// type of a field by the first event that they see.
+const gapSeverity cef.Severity = 10
+
 // own returns an event of the Shipper itself.
 func (s *Shipper) own(class, name string, severity cef.Severity, attributes ...auditlog.Attribute) auditlog.Event {
 	now := s.cfg.Clock.Now().UTC().Truncate(time.Second)
@@ -41,7 +45,7 @@ func (w *session) tellGaps(ctx context.Context, state *store.State) (bool, error
 		return false, nil
 	}
 	for _, gap := range state.Gaps {
-		e := w.s.own(GapClass, "Audit log events were lost", cef.SeverityVeryHigh,
+		e := w.s.own(GapClass, "Audit log events were lost", gapSeverity,
 			auditlog.String("reason", string(gap.Reason)),
 			auditlog.Int("cnt", gap.Events),
 			auditlog.Time("start", gap.First),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/store"
@@ -72,11 +73,27 @@ func (s *Shipper) RecordOnce(ctx context.Context, id, key string, events ...audi
 	}); err != nil {
 		return err
 	}
-	s.totals.recorded(len(block), bytes)
-	for _, h := range s.hooks.recorded {
-		h.Recorded(ctx, id, len(block), bytes, s.cfg.Clock.Now().Sub(began))
-	}
+	s.recorded(ctx, id, len(block), bytes, began)
 	return nil
+}
+
+// recordChange records the events that tell of a change of the webhook, past
+// all limits, and returns their sequence.
+func (s *Shipper) recordChange(ctx context.Context, id string, block store.Block) (uint64, error) {
+	began := s.cfg.Clock.Now()
+	seq, err := s.store.Append(ctx, id, "", block)
+	if err == nil {
+		s.recorded(ctx, id, len(block), blockBytes(block), began)
+	}
+	return seq, err
+}
+
+// recorded counts events that were accepted, and tells the hooks.
+func (s *Shipper) recorded(ctx context.Context, id string, events, bytes int, began time.Time) {
+	s.totals.recorded(events, bytes)
+	for _, h := range s.hooks.recorded {
+		h.Recorded(ctx, id, events, bytes, s.cfg.Clock.Now().Sub(began))
+	}
 }
 
 // scratch is buffers that Record uses again: a store keeps nothing of a block.

@@ -74,7 +74,7 @@ func (s *Shipper) Update(ctx context.Context, id string, patch webhook.Patch, ev
 	if err != nil {
 		return webhook.Config{}, err
 	}
-	dedupID := delivery.NewID() // of the events, however often it takes
+	var told uint64 // the sequence of the events, once they are recorded
 	for {
 		old, err := s.configs.load(ctx, id)
 		if err != nil {
@@ -85,10 +85,12 @@ func (s *Shipper) Update(ctx context.Context, id string, patch webhook.Patch, ev
 			return old.config, err
 		}
 		if len(block) > 0 {
-			if next.drain, err = s.store.Append(ctx, id, dedupID, block); err != nil {
-				return old.config, err
+			if told == 0 {
+				if told, err = s.recordChange(ctx, id, block); err != nil {
+					return old.config, err
+				}
 			}
-			s.totals.recorded(len(block), blockBytes(block))
+			next.drain = told
 		}
 		if next.config.Enabled || !old.config.Enabled {
 			next.drain = 0
@@ -117,7 +119,7 @@ func (s *Shipper) Delete(ctx context.Context, id string, events ...auditlog.Even
 	if err != nil {
 		return err
 	}
-	dedupID := delivery.NewID()
+	var told uint64
 	for {
 		old, err := s.configs.load(ctx, id)
 		if err != nil && !isKeyError(err) {
@@ -126,11 +128,10 @@ func (s *Shipper) Delete(ctx context.Context, id string, events ...auditlog.Even
 		if old.revision == 0 {
 			return nil
 		}
-		if len(block) > 0 {
-			if _, err = s.store.Append(ctx, id, dedupID, block); err != nil {
+		if len(block) > 0 && told == 0 {
+			if told, err = s.recordChange(ctx, id, block); err != nil {
 				return err
 			}
-			s.totals.recorded(len(block), blockBytes(block))
 		}
 		err = s.configs.remove(ctx, id, old.revision)
 		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {

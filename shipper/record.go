@@ -77,17 +77,6 @@ func (s *Shipper) RecordOnce(ctx context.Context, id, key string, events ...audi
 	return nil
 }
 
-// recordChange records the events that tell of a change of the webhook, past
-// all limits, and returns their sequence.
-func (s *Shipper) recordChange(ctx context.Context, id string, block store.Block) (uint64, error) {
-	began := s.cfg.Clock.Now()
-	seq, err := s.store.Append(ctx, id, "", block)
-	if err == nil {
-		s.recorded(ctx, id, len(block), blockBytes(block), began)
-	}
-	return seq, err
-}
-
 // recorded counts events that were accepted, and tells the hooks.
 func (s *Shipper) recorded(ctx context.Context, id string, events, bytes int, began time.Time) {
 	s.totals.recorded(events, bytes)

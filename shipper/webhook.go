@@ -2,7 +2,6 @@ package shipper
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -64,47 +63,15 @@ func (s *Shipper) Get(ctx context.Context, id string) (webhook.Config, error) {
 // Errors: [*webhook.ValidationError] names the fields that are wrong, for a
 // caller to show; [ErrNoKey]; [*KeyError]; [*EventError]; those of the store.
 func (s *Shipper) Update(ctx context.Context, id string, patch webhook.Patch, events ...auditlog.Event) (webhook.Config, error) {
-	if err := s.begin(ctx, id); err != nil {
-		return webhook.Config{}, err
-	}
-	if err := s.checkPatch(patch); err != nil {
-		return webhook.Config{}, err
-	}
-	block, err := s.block(id, events)
-	if err != nil {
-		return webhook.Config{}, err
-	}
-	var told uint64 // the sequence of the events, once they are recorded
-	for {
-		old, err := s.configs.load(ctx, id)
-		if err != nil {
-			return webhook.Config{}, err
+	changed, err := s.Change(ctx, id, func(old Webhook) (Change, error) {
+		change := Change{Patch: patch}
+		// Where nothing changes there is nothing to tell of.
+		if next, err := old.Config.Apply(patch, old.Config.UpdatedAt); err == nil && !same(&old.Config, &next) {
+			change.Events = events
 		}
-		next, err := s.apply(old, patch)
-		if err != nil || same(&old.config, &next.config) {
-			return old.config, err
-		}
-		if len(block) > 0 {
-			if told == 0 {
-				if told, err = s.recordChange(ctx, id, block); err != nil {
-					return old.config, err
-				}
-			}
-			next.drain = told
-		}
-		if next.config.Enabled || !old.config.Enabled {
-			next.drain = 0
-		}
-		err = s.configs.put(ctx, id, next)
-		if errors.Is(err, store.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return old.config, err
-		}
-		s.changed(ctx, id, old.config, next.config)
-		return next.config, nil
-	}
+		return change, nil
+	})
+	return changed.Config, err
 }
 
 // Delete removes the webhook's configuration and status. Its events, dead
@@ -112,37 +79,10 @@ func (s *Shipper) Update(ctx context.Context, id string, patch webhook.Patch, ev
 // webhook is configured again. An attempt under way is broken off. Without a
 // configuration it does nothing. Events are recorded as by Update.
 func (s *Shipper) Delete(ctx context.Context, id string, events ...auditlog.Event) error {
-	if err := s.begin(ctx, id); err != nil {
-		return err
-	}
-	block, err := s.block(id, events)
-	if err != nil {
-		return err
-	}
-	var told uint64
-	for {
-		old, err := s.configs.load(ctx, id)
-		if err != nil && !isKeyError(err) {
-			return err
-		}
-		if old.revision == 0 {
-			return nil
-		}
-		if len(block) > 0 && told == 0 {
-			if told, err = s.recordChange(ctx, id, block); err != nil {
-				return err
-			}
-		}
-		err = s.configs.remove(ctx, id, old.revision)
-		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		s.changed(ctx, id, old.config, webhook.Config{})
-		return nil
-	}
+	_, err := s.Change(ctx, id, func(Webhook) (Change, error) {
+		return Change{Delete: true, Events: events}, nil
+	})
+	return err
 }
 
 // Webhooks yields the ids of the webhooks that have a configuration, be it one
@@ -162,8 +102,8 @@ func (s *Shipper) Webhooks(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// changed makes a change that was stored take effect at once.
-func (s *Shipper) changed(ctx context.Context, id string, old, next webhook.Config) {
+// takeEffect makes a change that was stored take effect at once.
+func (s *Shipper) takeEffect(ctx context.Context, id string, old, next webhook.Config) {
 	s.interrupt(id)
 	ctx = context.WithoutCancel(ctx)
 	if err := s.store.Wake(ctx, id); err != nil {
@@ -269,6 +209,7 @@ func portOf(u *url.URL) uint16 {
 // stored is what is stored of a webhook.
 type stored struct {
 	config    webhook.Config
+	label     string
 	createdAt time.Time
 	revision  uint64 // of the document; 0 if there is none
 	change    string // names the last change: a document that was only sealed anew keeps it

@@ -33,7 +33,7 @@ var table = map[string][]string{
 
 	// Configuring.
 	"client":     {"", "cef", "status", "webhook", "internal/httpretry", "internal/redact"},
-	"konnectapi": {"", "status", "webhook", "shipper", "internal/redact"},
+	"konnectapi": {"", "status", "webhook", "shipper", "store", rate},
 	"console":    {"status", "webhook", "shipper", "internal/redact"},
 
 	// Receiving.

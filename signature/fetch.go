@@ -43,7 +43,7 @@ func (r *Remote) fetch(ctx context.Context) {
 	defer func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.tried, r.failure = began, err
+		r.tried, r.failure = r.now(), err
 		if err != nil {
 			return
 		}

@@ -36,8 +36,9 @@ type RemoteConfig struct {
 	URL string
 
 	// MaxAge is after what time keys are fetched again, so that one that is
-	// published no longer is trusted no longer. If the fetch fails, those at
-	// hand stay in use. Default: DefaultMaxAge.
+	// published no longer is trusted no longer. If the fetch fails those at
+	// hand stay in use: whoever can keep the URL from answering can prolong
+	// that. Default: DefaultMaxAge.
 	MaxAge time.Duration
 
 	// Timeout bounds a fetch, in real time. Default: DefaultTimeout.
@@ -45,7 +46,7 @@ type RemoteConfig struct {
 
 	// Transport replaces the transport, for another proxy than the
 	// environment's ([http.ProxyFromEnvironment]), authorities of one's own, or
-	// tests.
+	// tests. Redirects are not followed, unless it does so itself.
 	Transport http.RoundTripper
 
 	// OnFetch, where it is set, is told how each fetch ended, from the
@@ -72,7 +73,7 @@ type Remote struct {
 	mu      sync.Mutex // for a moment only, never while fetching
 	keys    KeySet
 	fetched time.Time // when the fetch of the keys began; zero if there are none
-	tried   time.Time // when the last fetch began
+	tried   time.Time // when the last fetch ended, lest those who waited for it go on trying
 	failure error     // of the last fetch
 }
 

@@ -352,6 +352,36 @@ func TestRemoteDoesNotHoldUpOthers(t *testing.T) {
 	})
 }
 
+// Callers who waited for a fetch that took its time and failed do not begin
+// another one, each after the other.
+func TestRemoteDoesNotPileUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var fetches atomic.Int32
+		remote, err := signature.NewRemote(signature.RemoteConfig{
+			URL: "https://keys.example.com",
+			Transport: transport(func(r *http.Request) (*http.Response, error) {
+				fetches.Add(1)
+				<-r.Context().Done()
+				return nil, context.Cause(r.Context())
+			}),
+		})
+		require.NoError(t, err)
+		start := time.Now()
+		var group sync.WaitGroup
+		for range 10 {
+			group.Go(func() {
+				if _, err := remote.Keys(t.Context(), time.Time{}); !errors.Is(err, signature.ErrNoFreshKeys) {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		require.Equal(t, signature.DefaultTimeout, time.Since(start))
+		require.Equal(t, int32(1), fetches.Load())
+	})
+}
+
 // A transport that panics takes its caller down, and nobody else.
 func TestRemoteSurvivesAPanic(t *testing.T) {
 	t.Parallel()

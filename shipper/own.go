@@ -41,7 +41,7 @@ func (s *Shipper) own(class, name string, severity cef.Severity, attributes ...a
 // the endpoint fails they wait where they are, since the event of a gap could
 // outlive the retention too. It reports whether it changed anything.
 func (w *session) tellGaps(ctx context.Context, state *store.State) (bool, error) {
-	if len(state.Gaps) == 0 || w.noGaps || w.progress.Status.Failing && state.Events > 0 {
+	if len(state.Gaps) == 0 || w.noGaps || w.failing() && state.Events > 0 {
 		return false, nil
 	}
 	for _, gap := range state.Gaps {

@@ -114,6 +114,13 @@ func (p *progress) of(change string) {
 	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool { return x.Change != change })
 }
 
+// keep forgets the suspects that retention has taken, or that were acknowledged.
+func (p *progress) keep(all []store.Frozen) {
+	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool {
+		return !slices.ContainsFunc(all, func(f store.Frozen) bool { return f.ID == x.Batch && !f.Acked })
+	})
+}
+
 // attempt adds an attempt to the log and the status.
 func (p *progress) attempt(r delivery.Result) {
 	last := r.Last()

@@ -130,6 +130,7 @@ func (w *session) work(ctx context.Context) (store.Wait, error) {
 		return store.Wait{}, err
 	}
 	p.of(st.change)
+	p.keep(state.Frozen)
 	w.mu.Lock()
 	w.progress, w.using = p, version{st.revision, st.change}
 	older := w.using.revision < w.latest
@@ -389,6 +390,13 @@ func (w *session) dirty() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.unsaved
+}
+
+// failing tells whether the last delivery failed.
+func (w *session) failing() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.progress.Status.Failing
 }
 
 // snapshot returns a copy of the progress.

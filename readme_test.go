@@ -34,7 +34,7 @@ func TestReadme(t *testing.T) {
 			require.Less(t, lines, 25)
 			out := runOverlaid(t, code)
 			require.Regexp(t, []string{
-				`^https://siem.example.com/logs <nil> <nil>\n<nil> <nil>\n$`,
+				`\nhttps://siem.example.com/logs <nil> <nil>\n<nil> <nil>\n$`,
 				`^1 event: 200 OK <nil>\n$`,
 				`^CEF:0\|Example\|Gateway\|1.0\|login\|Login\|3\|rt=\d+ suser=alice msg=no value can forge\\=a field\\nor a line <nil>\n$`,
 				`^https://siem.example.com/audit-logs true <nil>\n$`,

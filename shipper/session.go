@@ -3,10 +3,10 @@ package shipper
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/delivery"
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
@@ -63,47 +63,64 @@ type flight struct {
 	attempting bool // guarded by w.mu
 }
 
-// serve runs a session and gives the stream back.
+// worker serves a stream for as long as it has the claim: a session, or a replay.
+type worker interface {
+	// work returns when the stream is to be served next.
+	work(ctx context.Context) (store.Wait, error)
+
+	// interrupt breaks deliveries off, finish lets attempts under way end;
+	// nothing more is begun.
+	interrupt(cause error)
+	finish()
+
+	// older tells whether the configuration in use is another and older one.
+	older(revision uint64, change string) bool
+}
+
+// serve lets a worker work and gives the stream back.
 func (s *Shipper) serve(claim store.Claim, p *place) {
 	defer p.leave()
-	w := &session{
-		s: s, claim: claim, id: claim.Stream(), place: p,
-		returned: map[string]bool{}, flights: map[*flight]struct{}{}, progress: newProgress(),
+	stream := claim.Stream()
+	var w worker
+	if id, ok := strings.CutPrefix(stream, replayStreams); ok {
+		w = &replay{s: s, claim: claim, id: id}
+	} else {
+		w = &session{
+			s: s, claim: claim, id: stream, place: p,
+			returned: map[string]bool{}, flights: map[*flight]struct{}{}, progress: newProgress(),
+		}
 	}
 	s.mu.Lock()
-	s.active[w.id] = w
+	s.active[stream] = w
 	s.mu.Unlock()
 
 	ctx, cancel := context.WithCancelCause(s.working)
 	var minding sync.WaitGroup
-	minding.Go(func() { w.mind(ctx, cancel) })
+	minding.Go(func() { s.mind(ctx, cancel, claim, p, w) })
 	wait, err := w.work(ctx)
-	if w.dirty() { // the next session goes on from there
-		err = errors.Join(err, claim.Save(context.WithoutCancel(ctx), w.encoded()))
-	}
 	cancel(nil)
 	minding.Wait()
 
 	s.mu.Lock()
-	if s.active[w.id] == w {
-		delete(s.active, w.id)
+	if s.active[stream] == w {
+		delete(s.active, stream)
 	}
 	s.mu.Unlock()
 	if err != nil && !errors.Is(err, store.ErrClaimLost) && !s.ended(err) {
-		s.cfg.Logger.Error("a webhook could not be served", "webhook", w.id, "error", err)
+		s.cfg.Logger.Error("a webhook could not be served", "webhook", stream, "error", err)
 		wait = store.Wait{After: retryStore}
 	}
 	err = claim.Release(context.WithoutCancel(ctx), wait)
 	if err != nil && !errors.Is(err, store.ErrClaimLost) && !s.ended(err) {
-		s.cfg.Logger.Warn("the claim of a webhook could not be given back, it will expire", "webhook", w.id, "error", err)
+		s.cfg.Logger.Warn("the claim of a webhook could not be given back, it will expire", "webhook", stream, "error", err)
 	}
 }
 
-// mind makes a session that takes long step aside, and keeps its claim.
-func (w *session) mind(ctx context.Context, cancel context.CancelCauseFunc) {
-	for w.s.cfg.Clock.Sleep(ctx, slowAfter) == nil {
-		w.place.stepAside()
-		if err := w.claim.Keep(ctx); errors.Is(err, store.ErrClaimLost) {
+// mind makes a worker that takes long step aside, and keeps its claim.
+func (s *Shipper) mind(ctx context.Context, cancel context.CancelCauseFunc, claim store.Claim, p *place, w worker) {
+	for s.cfg.Clock.Sleep(ctx, slowAfter) == nil {
+		p.stepAside()
+		if err := claim.Keep(ctx); errors.Is(err, store.ErrClaimLost) {
 			w.interrupt(err)
 			cancel(err)
 			return
@@ -111,8 +128,18 @@ func (w *session) mind(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
-// work serves the webhook and returns when it is to be served next.
+// work implements worker. What is known and not stored yet is stored at the end:
+// the next session goes on from there.
 func (w *session) work(ctx context.Context) (store.Wait, error) {
+	wait, err := w.run(ctx)
+	if w.dirty() {
+		err = errors.Join(err, w.claim.Save(context.WithoutCancel(ctx), w.encoded()))
+	}
+	return wait, err
+}
+
+// run serves the webhook and returns when it is to be served next.
+func (w *session) run(ctx context.Context) (store.Wait, error) {
 	state, err := w.claim.State(ctx)
 	if err != nil {
 		return store.Wait{}, err
@@ -151,7 +178,7 @@ func (w *session) work(ctx context.Context) (store.Wait, error) {
 			return store.Wait{After: left}, nil
 		}
 	}
-	d, err := w.s.deliverers.get(ctx, w.id, &st)
+	d, err := w.s.deliverers.get(ctx, w.id, w.id, &st)
 	if err != nil {
 		return w.hold(ctx, &st, err.Error())
 	}
@@ -233,7 +260,7 @@ func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wai
 				landed = append(landed, <-outcomes)
 				flying--
 			default:
-				if err := w.encode(f, auditlog.Format(st.config.LogFormat)); err != nil {
+				if f.payload, err = w.s.prepare(w.id, st, &f.batch); err != nil {
 					landed = append(landed, outcome{f: f, err: err})
 				} else {
 					ready = f

@@ -59,7 +59,9 @@ func (s *Shipper) Change(ctx context.Context, id string, decide func(Webhook) (C
 	if err := s.begin(ctx, id); err != nil {
 		return Webhook{}, err
 	}
-	recorded := recording{dedupID: delivery.NewID()}
+	dedupID := delivery.NewID() // the events are recorded once, however often it takes
+	told := false
+	var seq uint64
 	for {
 		old, err := s.configs.load(ctx, id)
 		unreadable := isKeyError(err)
@@ -77,13 +79,17 @@ func (s *Shipper) Change(ctx context.Context, id string, decide func(Webhook) (C
 		if err != nil || !differs && old.revision == 0 {
 			return old.public(), err
 		}
-		if err := s.recordChange(ctx, id, &recorded, change.Events); err != nil || !differs {
+		if !told {
+			seq, err = s.recordChange(ctx, id, dedupID, change.Events)
+			told = seq > 0
+		}
+		if err != nil || !differs {
 			return old.public(), err
 		}
 		if change.Delete {
 			err = s.configs.remove(ctx, id, old.revision)
 		} else {
-			next.drain = recorded.seq
+			next.drain = seq
 			if next.config.Enabled || !old.config.Enabled {
 				next.drain = 0
 			}
@@ -128,28 +134,19 @@ func (s *Shipper) changed(old *stored, change *Change) (next stored, differs boo
 	return next, next.label != old.label || next.change != old.change, nil
 }
 
-// recording is the events of a change: they are recorded once, however often
-// it takes.
-type recording struct {
-	dedupID string
-	done    bool
-	seq     uint64 // 0 if there are none
-}
-
-func (s *Shipper) recordChange(ctx context.Context, id string, r *recording, events []auditlog.Event) error {
-	if r.done || len(events) == 0 {
-		return nil
-	}
+// recordChange records the events that tell of a change, past all limits, and
+// returns their sequence: 0 if there are none.
+func (s *Shipper) recordChange(ctx context.Context, id, dedupID string, events []auditlog.Event) (uint64, error) {
 	block, err := s.block(id, events)
-	if err != nil {
-		return err
+	if err != nil || len(block) == 0 {
+		return 0, err
 	}
-	if r.seq, err = s.store.Append(ctx, id, r.dedupID, block); err != nil {
-		return err
+	began := s.cfg.Clock.Now()
+	seq, err := s.store.Append(ctx, id, dedupID, block)
+	if err == nil {
+		s.recorded(ctx, id, len(block), blockBytes(block), began)
 	}
-	r.done = true
-	s.totals.recorded(len(block), blockBytes(block))
-	return nil
+	return seq, err
 }
 
 // Check tells what Update would refuse of a patch for a webhook that is

@@ -108,6 +108,11 @@ type Config struct {
 	// themselves.
 	RequireNewAuthorization bool
 
+	// Signer, where it is set, signs each line when it is sent; a
+	// [signature.Signer] or [signature.Ring] does. An event that has a sig
+	// already keeps it. To sign batches as well, set Delivery.Signer.
+	Signer LineSigner
+
 	// Delivery has everything about deliveries that is not the webhook's:
 	// authorities, proxy, encoding, timeouts, rate limits, hooks. Endpoint,
 	// Authorization, InsecureSkipVerify, Clock and Backoff must be empty: they
@@ -131,6 +136,12 @@ type Config struct {
 
 	// Hooks are told what the Shipper does; see [Hook].
 	Hooks []Hook
+}
+
+// LineSigner appends a line to dst with its signature. A line that can never be signed
+// is a [*signature.SyntaxError]. It is called concurrently.
+type LineSigner interface {
+	Append(dst, line []byte) ([]byte, error)
 }
 
 // Limits bounds what waits to be delivered.

@@ -3,6 +3,7 @@ package shipper
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed-6bcf82c5/auditlog/delivery"
 )
@@ -10,6 +11,8 @@ import (
 // Snapshot is the Shipper's figures at a moment. Counts begin when the Shipper
 // is made; what waits is that of the store.
 type Snapshot struct {
+	Time time.Time // of the snapshot, by Config.Clock
+
 	Queued  Backlog // of all webhooks
 	Serving int     // webhooks that are being served
 	Held    int     // webhooks whose endpoints take nothing
@@ -79,6 +82,7 @@ func (s *Shipper) Snapshot(ctx context.Context) (Snapshot, error) {
 	s.mu.Unlock()
 	t := &s.totals
 	return Snapshot{
+		Time:   s.cfg.Clock.Now(),
 		Queued: queued, Serving: serving, Held: held, Blocked: t.blocked.Load(),
 		Recorded: t.recordedEvents.Load(), RecordedBytes: t.recordedBytes.Load(),
 		Delivered: t.delivered.Load(), DeliveredBytes: t.deliveredBytes.Load(),

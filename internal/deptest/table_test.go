@@ -29,7 +29,7 @@ var table = map[string][]string{
 	"store/diskstore": {"store", "store/internal/core", bbolt, bbolt + "/errors"},
 	"store/memstore":  {"store", "store/internal/core"},
 	"store/storetest": {"store"},
-	"shipper":         {"", "cef", "status", "webhook", "delivery", "store", "internal/httpretry", "internal/redact", rate, retry},
+	"shipper":         {"", "cef", "signature", "status", "webhook", "delivery", "store", "internal/httpretry", "internal/redact", rate, retry},
 
 	// Configuring.
 	"client":     {"", "cef", "status", "webhook", "internal/httpretry", "internal/redact"},

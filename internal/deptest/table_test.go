@@ -40,7 +40,7 @@ var table = map[string][]string{
 	"receiver": {"", "signature", "internal/redact"},
 
 	// For tests, ours and other people's.
-	"konnecttest":         {"", "status", "webhook", "delivery"},
+	"konnecttest":         {"", "status", "webhook", "delivery", "konnectapi", "shipper", "store", "store/memstore"},
 	"internal/cefvectors": {"cef"},
 	"internal/deptest":    {},
 

@@ -6,11 +6,40 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/konnecttest"
+	"github.com/seed-6bcf82c5/auditlog/preset"
 )
+
+// The table of receivers is that of package preset.
+func TestReceivers(t *testing.T) {
+	t.Parallel()
+	var want [][]string
+	for _, p := range preset.All() {
+		row := []string{"`" + p.Name + "`", p.Title, "no", "", "", "", ""}
+		if p.Refusal == "" {
+			row = append(row[:2], "yes", p.Compression, bytes(p.BodyLimit), bytes(p.LineLimit), "any")
+			if p.ReplayAge > 0 {
+				row[6] = printed(p.ReplayAge)
+			}
+		}
+		want = append(want, row)
+	}
+	rows := open(t, "receivers.md").section(t, "## What is sent, and who takes it").rows(t)
+	got := slices.DeleteFunc(rows, func(cells []string) bool { return len(cells) != 7 })
+	require.Empty(t, cmp.Diff(want, got))
+}
+
+// bytes returns a limit as the page has it.
+func bytes(limit int) string {
+	if limit == 0 {
+		return ""
+	}
+	return printed(limit)
+}
 
 // Operators find every field of Konnect's events in the mapping.
 func TestMapping(t *testing.T) {

@@ -21,7 +21,7 @@ func TestReceivers(t *testing.T) {
 	for _, p := range preset.All() {
 		row := []string{"`" + p.Name + "`", p.Title, "no", "", "", "", ""}
 		if p.Refusal == "" {
-			row = append(row[:2], "yes", p.Compression, bytes(p.BodyLimit), bytes(p.LineLimit), "any")
+			row = append(row[:2], "yes", p.Compression, size(p.BodyLimit), size(p.LineLimit), "any")
 			if p.ReplayAge > 0 {
 				row[6] = printed(p.ReplayAge)
 			}
@@ -33,8 +33,8 @@ func TestReceivers(t *testing.T) {
 	require.Empty(t, cmp.Diff(want, got))
 }
 
-// bytes returns a limit as the page has it.
-func bytes(limit int) string {
+// size returns a limit as the page has it.
+func size(limit int) string {
 	if limit == 0 {
 		return ""
 	}

@@ -123,6 +123,7 @@ var bounds = map[string]any{
 	"shipper.DefaultLimitEvents":      shipper.DefaultLimitEvents,
 	"shipper.DefaultProbeFirst":       shipper.DefaultProbeFirst,
 	"shipper.DefaultProbeMax":         shipper.DefaultProbeMax,
+	"shipper.DefaultReplayPatience":   shipper.DefaultReplayPatience,
 	"shipper.DefaultSlowWorkers":      shipper.DefaultSlowWorkers,
 	"shipper.DefaultTotalLimitBytes":  int64(shipper.DefaultTotalLimitBytes),
 	"shipper.DefaultTotalLimitEvents": shipper.DefaultTotalLimitEvents,

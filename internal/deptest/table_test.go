@@ -43,6 +43,7 @@ var table = map[string][]string{
 	"konnecttest":         {"", "status", "webhook", "delivery", "konnectapi", "shipper", "store", "store/memstore"},
 	"internal/cefvectors": {"cef"},
 	"internal/deptest":    {},
+	"docs":                {}, // tests of what it says
 
 	// Shared between packages that must not drift.
 	"internal/httpretry":   {retry},

@@ -34,7 +34,7 @@ var table = map[string][]string{
 	// Configuring.
 	"client":     {"", "cef", "status", "webhook", "internal/httpretry", "internal/redact"},
 	"konnectapi": {"", "status", "webhook", "shipper", "store", rate},
-	"console":    {"status", "webhook", "shipper", "internal/redact"},
+	"console":    {"", "cef", "status", "webhook", "preset", "delivery", "store", "shipper", "internal/redact"},
 
 	// Receiving.
 	"receiver": {"", "signature", "internal/redact"},

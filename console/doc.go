@@ -17,8 +17,8 @@
 // Config.Authenticate tells who sends a request, and Config.Webhooks which
 // webhooks they may see, and whether they may change them. Without both every
 // request is refused. Who may only read sees no controls, and of an endpoint
-// scheme, host and port only, since several receivers keep their key in the URL.
-// Forms that a browser sends from another origin are refused
+// scheme, host and port only, since several receivers keep their key in the URL;
+// they do see the events that were set aside. Forms that a browser sends from another origin are refused
 // ([net/http.CrossOriginProtection]), and no other site can show the page in a
 // frame.
 //

@@ -213,7 +213,7 @@ func (h *Handler) render(w http.ResponseWriter, c *call, p *page) {
 			return
 		}
 	}
-	write(w, p.status, "text/html; charset=utf-8", body.Bytes())
+	write(w, p.code, "text/html; charset=utf-8", body.Bytes())
 }
 
 func write(w http.ResponseWriter, status int, mediaType string, body []byte) {

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -136,8 +137,67 @@ func TestIndex(t *testing.T) {
 	require.Equal(t, 303, a.code, "there is only one")
 	require.Equal(t, "setup?webhook=acme%2Feu", a.header.Get("Location"))
 
+	require.NotContains(t, s.get("/audit-logs/?search=EUR").body, "acme/us")
+	require.Contains(t, s.get("/audit-logs/?search=<b>").body, "“&lt;b&gt;”")
+
 	a = s.as("stranger", http.MethodGet, "/audit-logs/", nil)
 	require.Contains(t, a.body, "No webhook to show")
+}
+
+func TestManyWebhooks(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t, func(o *options) {
+		o.console = func(c *console.Config) {
+			c.Webhooks = func(context.Context, console.User) ([]console.Webhook, error) {
+				all := make([]console.Webhook, 10_000)
+				for i := range all {
+					all[i].ID = fmt.Sprintf("tenant-%d", i)
+				}
+				return all, nil
+			}
+		}
+	})
+	for _, tt := range []struct {
+		query string
+		first string
+		text  string
+	}{
+		{"", "tenant-0", "Page 1 of 200, 10,000 webhooks"},
+		{"?page=200", "tenant-9950", "Page 200 of 200"},
+		{"?page=201", "tenant-9950", "Page 200 of 200"},
+		{"?page=-1", "tenant-0", "Page 1 of 200"},
+		{"?page=x", "tenant-0", "Page 1 of 200"},
+		{"?search=NANT-77&page=2", "tenant-7748", `href="./?page=3&amp;search=NANT-77"`},
+	} {
+		a := s.get("/audit-logs/" + tt.query)
+		require.Equal(t, 200, a.code)
+		require.Contains(t, a.body, ">"+tt.first+"</a>", tt.query)
+		require.Contains(t, a.body, tt.text, tt.query)
+		require.LessOrEqual(t, strings.Count(a.body, `<th scope="row">`), 50)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.configure()
+	require.NoError(t, s.shipper.Close(t.Context()))
+	for _, path := range []string{"/audit-logs/", at("setup"), at("replay"), at("deliveries"), at("setup") + "&live"} {
+		a := s.get(path)
+		require.Equal(t, 503, a.code, path)
+		requireSafe(t, a)
+	}
+	for tab, form := range map[string]url.Values{
+		"setup": {"do": {"save"}, "endpoint": {s.siem.URL()}}, "replay": {"range": {"1h"}}, "deliveries": {"do": {"redrive-all"}},
+	} {
+		require.Equal(t, 503, s.post(tab, form).code, tab)
+	}
+	for _, do := range []string{"test", "preset", "remove"} {
+		require.Equal(t, 503, s.post("setup", url.Values{"do": {do}}).code, do)
+	}
+	for _, do := range []string{"redrive", "purge"} {
+		require.Equal(t, 503, s.post("deliveries", url.Values{"do": {do}, "letter": {"x"}}).code, do)
+	}
 }
 
 func TestLiveParts(t *testing.T) {

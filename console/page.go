@@ -26,13 +26,13 @@ type page struct {
 	Setup      *setup
 	Replay     *replay
 	Deliveries *deliveries
-	Rows       []row
+	List       *list
 
 	// Heading and Text are those of an answer that is no page.
 	Heading string
 	Text    string
 
-	status   int    // of the answer; 200 if 0
+	code     int    // the status of the answer; 200 if 0
 	location string // to go to instead
 }
 
@@ -114,34 +114,6 @@ func (h *Handler) begin(c *call, p *page) (err error) {
 	p.Done = c.URL.Query().Get("done")
 	p.Status, err = h.report(c, p.Webhook.ID)
 	return err
-}
-
-// row is a webhook in the list of all.
-type row struct {
-	Webhook
-	Status *statusView
-}
-
-// Link is the address of the webhook's page.
-func (r row) Link() string { return (&page{Webhook: r.Webhook}).Link("setup") }
-
-// index lists the webhooks. Where there is only one, it goes there.
-func (h *Handler) index(c *call, p *page) error {
-	if len(c.webhooks) == 1 {
-		p.location = row{Webhook: c.webhooks[0]}.Link()
-		return nil
-	}
-	for _, w := range c.webhooks {
-		if w.Title == "" {
-			w.Title = w.ID
-		}
-		s, err := h.report(c, w.ID)
-		if err != nil {
-			return err
-		}
-		p.Rows = append(p.Rows, row{Webhook: w, Status: s})
-	}
-	return nil
 }
 
 // unreadable tells that a stored configuration cannot be opened.

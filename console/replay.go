@@ -53,9 +53,6 @@ const typed = "2006-01-02T15:04"
 // Spans are the ranges to choose from.
 func (*replay) Spans() []span { return spans }
 
-// Busy tells that a job runs, which another one cannot replace.
-func (r *replay) Busy() bool { return r.Job.Job.Status == webhook.JobRunning }
-
 // Done is how many events the job is through with.
 func (r *replay) Done() int64 { return r.Job.Sent + r.Job.Refused }
 
@@ -144,17 +141,17 @@ func (h *Handler) postReplay(c *call, p *page) error {
 		for _, q := range wrong.Parameters {
 			r.Errors[q.Field] = sentence(q.Reason)
 		}
-		p.status = http.StatusUnprocessableEntity
+		p.code = http.StatusUnprocessableEntity
 		p.Problem = r.Errors["enabled"]
 	case errors.Is(err, shipper.ErrReplayRunning):
 		p.Problem = "A replay is running already. Wait until it has ended."
-		p.status = http.StatusConflict
+		p.code = http.StatusConflict
 	case unreadable(err):
-		p.status = http.StatusConflict
+		p.code = http.StatusConflict
 	case err != nil:
 		return err
 	default: // what was typed is no time
-		p.status = http.StatusUnprocessableEntity
+		p.code = http.StatusUnprocessableEntity
 	}
 	if err := h.loadReplay(c, p); err != nil {
 		return err

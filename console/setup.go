@@ -128,21 +128,21 @@ func (h *Handler) save(c *call, p *page) error {
 	switch {
 	case invalid:
 		f.setErrors(wrong)
-		p.status = http.StatusUnprocessableEntity
+		p.code = http.StatusUnprocessableEntity
 	case errors.Is(err, errConflict):
-		p.status = http.StatusConflict
+		p.code = http.StatusConflict
 	case errors.Is(err, shipper.ErrNoKey):
 		f.Errors = map[string]string{"authorization": "This service has no key to keep an authorization with. Its operator must give it one."}
-		p.status = http.StatusUnprocessableEntity
+		p.code = http.StatusUnprocessableEntity
 	case unreadable(err):
-		p.status = http.StatusConflict
+		p.code = http.StatusConflict
 	default:
 		return err
 	}
 	if _, err := h.loadSetup(c, p); err != nil {
 		return err
 	}
-	if p.status == http.StatusConflict && !p.Status.Unreadable {
+	if p.code == http.StatusConflict && !p.Status.Unreadable {
 		saved := formOf(w.Config)
 		p.Setup.Conflict, f.Version = &saved, saved.Version
 	}
@@ -215,9 +215,9 @@ func (h *Handler) test(c *call, p *page) error {
 		p.Setup.Test.Unsaved = !f.patch(w.Config).IsZero()
 	case errors.Is(err, shipper.ErrUnconfigured):
 		p.Problem = "Save an endpoint first: there is nowhere to send a test event to."
-		p.status = http.StatusConflict
+		p.code = http.StatusConflict
 	case unreadable(err):
-		p.status = http.StatusConflict
+		p.code = http.StatusConflict
 	default:
 		return err
 	}

@@ -59,10 +59,12 @@
     if (!old || shown.get(part.id) === part.outerHTML) return;
     shown.set(part.id, part.outerHTML);
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
+    const scrolled = [...old.querySelectorAll(".scroll[id]")].map((box) => [box.id, box.scrollLeft]);
     const open = [...old.querySelectorAll("details[open][id]")].map((details) => details.id);
     const fresh = document.adoptNode(part);
     localize(fresh);
     old.replaceWith(fresh);
+    for (const [id, left] of scrolled) document.getElementById(id)?.scrollTo({ left });
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     if (focused?.id) document.getElementById(focused.id)?.focus({ preventScroll: true });
   };
@@ -72,7 +74,7 @@
   page.searchParams.set("live", "");
   let tag = "";
   const look = async () => {
-    if (document.hidden) return;
+    if (document.hidden) return stale.hidden;
     const answer = await fetch(page, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store", redirect: "error" });
     if (answer.status === 200) {
       tag = answer.headers.get("ETag") ?? "";
@@ -80,7 +82,12 @@
       for (const part of parts.querySelectorAll("[data-live]")) replace(part);
     }
     localize(document);
+    return answer.ok || answer.status === 304;
   };
-  const loop = () => look().catch(() => {}).finally(() => setTimeout(loop, every));
+  const stale = document.getElementById("stale");
+  const loop = () => look().catch(() => false).then((current) => {
+    stale.hidden = current;
+    setTimeout(loop, every);
+  });
   if (shown.size > 0) setTimeout(loop, every);
 })();

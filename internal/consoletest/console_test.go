@@ -204,6 +204,17 @@ func TestWithoutJavaScript(t *testing.T) {
 	s.click("button[value=redrive]")
 	require.NoError(t, s.shipper.Drain(t.Context(), hook))
 	require.Zero(t, s.letters())
+
+	// Ranges of one's own are in UTC, too.
+	start := time.Now().Add(-time.Hour).UTC().Truncate(time.Minute)
+	s.visit("replay")
+	s.run(chromedp.Click(chromedp.CSS("input[value=custom]")))
+	require.Contains(t, s.text("label[for=start_at]"), "UTC")
+	s.click("button.primary")
+	job, err := s.shipper.Replay(t.Context(), hook)
+	require.NoError(t, err)
+	require.WithinDuration(t, start, job.Job.StartAt, 2*time.Minute)
+
 	s.visit("setup")
 	s.run(chromedp.Click(chromedp.CSS("label.switch")))
 	s.click("button.primary")
@@ -245,6 +256,18 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	require.Contains(t, s.text("main"), "another site")
 	require.Equal(t, before.UpdatedAt, s.config().UpdatedAt)
 	require.Equal(t, s.siem.URL(), s.config().Endpoint)
+}
+
+func TestPagesThatAreNotUpToDateSaySo(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.configure()
+	s.signIn("admin")
+	require.False(t, see(s, chromedp.Evaluate[bool]("document.querySelector('#stale').checkVisibility()")))
+	s.down.Store(true)
+	s.run(chromedp.WaitVisible(chromedp.CSS("#stale")))
+	s.down.Store(false)
+	s.run(chromedp.WaitNotVisible(chromedp.CSS("#stale")))
 }
 
 func TestIdlePagesCostLittle(t *testing.T) {

@@ -77,6 +77,8 @@ type setup struct {
 	history *console.History
 	clock   clock // of the history
 
+	down atomic.Bool // the session has ended
+
 	mu       sync.Mutex
 	requests []request
 	errors   []string // of scripts, and of what the policy has refused
@@ -152,6 +154,9 @@ func (s *setup) serve(page http.Handler) {
 		s.mu.Lock()
 		s.requests = append(s.requests, request{at: time.Now(), path: r.URL.String()})
 		s.mu.Unlock()
+		if s.down.Load() {
+			r.Header.Del("Cookie")
+		}
 		page.ServeHTTP(w, r)
 	})
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {

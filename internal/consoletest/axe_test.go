@@ -107,6 +107,12 @@ func TestAccessibility(t *testing.T) {
 					}
 				}
 			}
+			for _, scheme := range schemes {
+				s.prefer(scheme)
+				s.signIn("operator")
+				require.Contains(s.t, s.text("main"), "Page 1 of 3, 101 webhooks")
+				s.requireAccessible(string(axe), "list, "+scheme)
+			}
 			s.signIn("admin")
 			s.visit("setup")
 			s.run(evaluate("document.querySelectorAll('details').forEach(d => d.open = true)"))
@@ -158,6 +164,9 @@ func TestScreenshots(t *testing.T) {
 			}
 			s.prefer("light")
 			s.run(chromedp.EmulateViewport(1280, 900))
+			s.signIn("operator")
+			s.picture(filepath.Join(dir, state.name+"-list.png"))
+			s.signIn("admin")
 			s.visit("setup")
 			s.run(chromedp.SetValue(chromedp.CSS("#preset"), "splunk"))
 			s.click("button[value=preset]")

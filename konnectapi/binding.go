@@ -67,6 +67,15 @@ func (h *Handler) updateBinding(c *call) (any, error) {
 }
 
 func (h *Handler) deleteBinding(c *call) (any, error) {
+	if c.portal != "" { // those of portals are the only ones that Konnect refuses with a 409
+		r, err := h.cfg.Shipper.Replay(c.Context(), c.stream)
+		if err != nil {
+			return nil, err
+		}
+		if r.Job.Status == webhook.JobRunning {
+			return nil, replayRunning()
+		}
+	}
 	_, err := h.cfg.Shipper.Change(c.Context(), c.stream, func(old shipper.Webhook) (shipper.Change, error) {
 		if old.Label == "" {
 			return shipper.Change{}, notFound()

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/time/rate"
+
 	"github.com/seed-6bcf82c5/auditlog/shipper"
 	"github.com/seed-6bcf82c5/auditlog/store"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
@@ -17,7 +19,8 @@ import (
 // Handler serves the management API. It is safe for concurrent use, and starts
 // nothing in the background.
 type Handler struct {
-	cfg Config
+	cfg     Config
+	replays limits
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -30,7 +33,7 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{cfg: cfg}
+	h := &Handler{cfg: cfg, replays: limits{byID: map[string]*rate.Limiter{}}}
 	h.finish(context.Background())
 	return h, nil
 }
@@ -68,6 +71,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, c, &failure{status: http.StatusMethodNotAllowed})
 		return
 	}
+	if c.op.public {
+		header.Set("Cache-Control", "public, max-age=300")
+	}
 	answer, err := h.serve(c)
 	var body []byte
 	if err == nil && c.op.success != http.StatusNoContent {
@@ -75,6 +81,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case err != nil:
+		header.Set("Cache-Control", "no-store")
 		h.fail(w, c, err)
 	case c.op.success == http.StatusNoContent:
 		w.WriteHeader(http.StatusNoContent)

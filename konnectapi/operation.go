@@ -12,7 +12,7 @@ type operation struct {
 	method  string
 	path    string // with {portal} and {destination} for ids
 	success int
-	public  bool // for everybody
+	public  bool // for everybody, and the same for all
 	serve   func(*Handler, *call) (answer any, err error)
 }
 
@@ -27,9 +27,14 @@ var operations = slices.Concat(
 		{id: "get-webhook-v3", method: http.MethodGet, path: "/v3/audit-log-webhook", success: http.StatusOK, serve: (*Handler).getBinding},
 		{id: "update-webhook-v3", method: http.MethodPatch, path: "/v3/audit-log-webhook", success: http.StatusOK, serve: (*Handler).updateBinding},
 		{id: "delete-webhook-v3", method: http.MethodDelete, path: "/v3/audit-log-webhook", success: http.StatusNoContent, serve: (*Handler).deleteBinding},
+		{id: "list-logs-v3", method: http.MethodGet, path: "/v3/audit-logs", success: http.StatusOK, serve: (*Handler).listLogs},
+		{id: "get-keys-v2", method: http.MethodGet, path: "/v2/audit-log-webhook/jwks.json", success: http.StatusOK, public: true, serve: (*Handler).getKeys},
+		{id: "get-openapi", method: http.MethodGet, path: "/openapi.json", success: http.StatusOK, public: true, serve: (*Handler).getOpenAPI},
 	},
 	both(methods{
 		{id: "get-webhook-status", method: http.MethodGet, path: "/audit-log-webhook/status", success: http.StatusOK, serve: (*Handler).getStatus},
+		{id: "get-replay-job", method: http.MethodGet, path: "/audit-log-replay-job", success: http.StatusOK, serve: (*Handler).getReplay},
+		{id: "put-replay-job", method: http.MethodPut, path: "/audit-log-replay-job", success: http.StatusAccepted, serve: (*Handler).putReplay},
 		{id: "list-destinations", method: http.MethodGet, path: "/audit-log-destinations", success: http.StatusOK, serve: (*Handler).listDestinations},
 		{id: "create-destination", method: http.MethodPost, path: "/audit-log-destinations", success: http.StatusCreated, serve: (*Handler).createDestination},
 		{id: "get-destination", method: http.MethodGet, path: "/audit-log-destinations/{destination}", success: http.StatusOK, serve: (*Handler).getDestination},
@@ -39,6 +44,8 @@ var operations = slices.Concat(
 		{id: "update-portal-webhook", method: http.MethodPatch, path: "/portals/{portal}/audit-log-webhook", success: http.StatusOK, serve: (*Handler).updateBinding},
 		{id: "delete-portal-webhook", method: http.MethodDelete, path: "/portals/{portal}/audit-log-webhook", success: http.StatusNoContent, serve: (*Handler).deleteBinding},
 		{id: "get-portal-webhook-status", method: http.MethodGet, path: "/portals/{portal}/audit-log-webhook/status", success: http.StatusOK, serve: (*Handler).getStatus},
+		{id: "get-portal-replay-job", method: http.MethodGet, path: "/portals/{portal}/audit-log-replay-job", success: http.StatusOK, serve: (*Handler).getReplay},
+		{id: "put-portal-replay-job", method: http.MethodPut, path: "/portals/{portal}/audit-log-replay-job", success: http.StatusAccepted, serve: (*Handler).putReplay},
 	}),
 )
 

@@ -18,6 +18,8 @@ const (
 	DefaultSlowWorkers = 512
 	DefaultProbeFirst  = 15 * time.Second
 	DefaultProbeMax    = 5 * time.Minute
+
+	DefaultReplayPatience = 15 * time.Minute
 )
 
 // The defaults of [Config], for each webhook and for all together.
@@ -75,6 +77,10 @@ type Config struct {
 	// DefaultProbeMax.
 	ProbeFirst time.Duration
 	ProbeMax   time.Duration
+
+	// ReplayPatience is how long a replay job goes on trying while its endpoint
+	// takes nothing; then the job has failed. Default: DefaultReplayPatience.
+	ReplayPatience time.Duration
 
 	// Limits bounds what may wait of each webhook, TotalLimits of all together.
 	// A zero field stands for the default, a negative one for no limit; there
@@ -165,6 +171,7 @@ func (c Config) resolve() (Config, error) {
 	setDefault(&c.ProbeFirst, min(DefaultProbeFirst, max(c.ProbeMax, 0)))
 	setDefault(&c.ProbeFirst, DefaultProbeFirst)
 	setDefault(&c.ProbeMax, max(DefaultProbeMax, c.ProbeFirst))
+	setDefault(&c.ReplayPatience, DefaultReplayPatience)
 	setDefault(&c.Limits.Events, DefaultLimitEvents)
 	setDefault(&c.Limits.Bytes, DefaultLimitBytes)
 	setDefault(&c.TotalLimits.Events, DefaultTotalLimitEvents)
@@ -208,6 +215,7 @@ func (c *Config) check() error {
 		{"SlowWorkers", int64(c.SlowWorkers)},
 		{"ProbeFirst", int64(c.ProbeFirst)},
 		{"ProbeMax", int64(c.ProbeMax)},
+		{"ReplayPatience", int64(c.ReplayPatience)},
 	} {
 		if f.value < 0 {
 			wrong(f.name, "is negative")

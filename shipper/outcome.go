@@ -51,19 +51,29 @@ func (p *payload) free() {
 	}
 }
 
-// encode makes the body of the flight's batch.
-func (w *session) encode(f *flight, format auditlog.Format) error {
+// prepare makes the body of a batch, in the format that the webhook is
+// configured for. The caller frees it.
+func (s *Shipper) prepare(id string, st *stored, batch *store.Batch) (*payload, error) {
 	p, _ := payloads.Get().(*payload)
-	err := w.s.encode(p, w.id, format, f.batch.Events)
-	if err == nil && len(p.body) > w.s.cfg.Batch.Bytes && len(f.batch.Events) > 1 {
+	err := s.encode(p, id, auditlog.Format(st.config.LogFormat), batch.Events)
+	if err == nil && len(p.body) > s.cfg.Batch.Bytes && len(batch.Events) > 1 {
 		err = errTooLarge
 	}
 	if err != nil {
 		p.free()
-		return err
+		return nil, err
 	}
-	f.payload = p
-	return nil
+	return p, nil
+}
+
+// send delivers a batch.
+func (s *Shipper) send(ctx context.Context, id string, st *stored, d *deliverer, batch store.Batch) (delivery.Result, error) {
+	p, err := s.prepare(id, st, &batch)
+	if err != nil {
+		return delivery.Result{}, err
+	}
+	defer p.free()
+	return d.Deliver(ctx, delivery.Batch{ID: batch.ID, Body: p.body})
 }
 
 // encode makes the body of a batch.
@@ -161,7 +171,7 @@ func (w *session) settle(ctx context.Context, st *stored, d *deliverer, o *outco
 	case o.err == nil:
 		d.probing.Store(false)
 		return w.accepted(ctx, st, o)
-	case w.stopped(o.err, failure):
+	case brokenOff(o.err, failure):
 		return &store.Wait{}, nil
 	case errors.Is(o.err, errTooLarge), errors.As(o.err, &unsendable) && !alone:
 		return nil, w.claim.Split(ctx, o.f.batch.ID)
@@ -196,8 +206,8 @@ func blamesEvents(code int) bool {
 	return false
 }
 
-// stopped tells whether the delivery was broken off.
-func (w *session) stopped(err error, failure *delivery.Error) bool {
+// brokenOff tells whether the delivery was broken off.
+func brokenOff(err error, failure *delivery.Error) bool {
 	return errors.Is(err, errReconfigured) || errors.Is(err, ErrClosed) || errors.Is(err, store.ErrClaimLost) ||
 		failure != nil && failure.Reason == delivery.ReasonCanceled
 }

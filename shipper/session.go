@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-6bcf82c5/auditlog"
-	"github.com/seed-6bcf82c5/auditlog/delivery"
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
 
@@ -54,65 +52,18 @@ type version struct {
 	change   string
 }
 
-// flight is a delivery under way.
-type flight struct {
-	w          *session
-	batch      store.Batch
-	payload    *payload
-	cancel     context.CancelCauseFunc
-	attempting bool // guarded by w.mu
-}
-
-// serve runs a session and gives the stream back.
-func (s *Shipper) serve(claim store.Claim, p *place) {
-	defer p.leave()
-	w := &session{
-		s: s, claim: claim, id: claim.Stream(), place: p,
-		returned: map[string]bool{}, flights: map[*flight]struct{}{}, progress: newProgress(),
-	}
-	s.mu.Lock()
-	s.active[w.id] = w
-	s.mu.Unlock()
-
-	ctx, cancel := context.WithCancelCause(s.working)
-	var minding sync.WaitGroup
-	minding.Go(func() { w.mind(ctx, cancel) })
-	wait, err := w.work(ctx)
-	if w.dirty() { // the next session goes on from there
-		err = errors.Join(err, claim.Save(context.WithoutCancel(ctx), w.encoded()))
-	}
-	cancel(nil)
-	minding.Wait()
-
-	s.mu.Lock()
-	if s.active[w.id] == w {
-		delete(s.active, w.id)
-	}
-	s.mu.Unlock()
-	if err != nil && !errors.Is(err, store.ErrClaimLost) && !s.ended(err) {
-		s.cfg.Logger.Error("a webhook could not be served", "webhook", w.id, "error", err)
-		wait = store.Wait{After: retryStore}
-	}
-	err = claim.Release(context.WithoutCancel(ctx), wait)
-	if err != nil && !errors.Is(err, store.ErrClaimLost) && !s.ended(err) {
-		s.cfg.Logger.Warn("the claim of a webhook could not be given back, it will expire", "webhook", w.id, "error", err)
-	}
-}
-
-// mind makes a session that takes long step aside, and keeps its claim.
-func (w *session) mind(ctx context.Context, cancel context.CancelCauseFunc) {
-	for w.s.cfg.Clock.Sleep(ctx, slowAfter) == nil {
-		w.place.stepAside()
-		if err := w.claim.Keep(ctx); errors.Is(err, store.ErrClaimLost) {
-			w.interrupt(err)
-			cancel(err)
-			return
-		}
-	}
-}
-
-// work serves the webhook and returns when it is to be served next.
+// work implements worker. What is known and not stored yet is stored at the end:
+// the next session goes on from there.
 func (w *session) work(ctx context.Context) (store.Wait, error) {
+	wait, err := w.run(ctx)
+	if w.dirty() {
+		err = errors.Join(err, w.claim.Save(context.WithoutCancel(ctx), w.encoded()))
+	}
+	return wait, err
+}
+
+// run serves the webhook and returns when it is to be served next.
+func (w *session) run(ctx context.Context) (store.Wait, error) {
 	state, err := w.claim.State(ctx)
 	if err != nil {
 		return store.Wait{}, err
@@ -151,7 +102,7 @@ func (w *session) work(ctx context.Context) (store.Wait, error) {
 			return store.Wait{After: left}, nil
 		}
 	}
-	d, err := w.s.deliverers.get(ctx, w.id, &st)
+	d, err := w.s.deliverers.get(ctx, w.id, w.id, &st)
 	if err != nil {
 		return w.hold(ctx, &st, err.Error())
 	}
@@ -233,7 +184,7 @@ func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wai
 				landed = append(landed, <-outcomes)
 				flying--
 			default:
-				if err := w.encode(f, auditlog.Format(st.config.LogFormat)); err != nil {
+				if f.payload, err = w.s.prepare(w.id, st, &f.batch); err != nil {
 					landed = append(landed, outcome{f: f, err: err})
 				} else {
 					ready = f
@@ -432,55 +383,6 @@ func (w *session) finish() {
 	for f := range w.flights {
 		if !f.attempting {
 			f.cancel(ErrClosed)
-		}
-	}
-}
-
-// take begins a flight, unless the session was broken off.
-func (w *session) take(ctx context.Context, f *flight) (context.Context, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.broken != nil {
-		return nil, w.broken
-	}
-	ctx, f.cancel = context.WithCancelCause(context.WithValue(ctx, flightKey{}, f))
-	w.flights[f] = struct{}{}
-	return ctx, nil
-}
-
-func (w *session) land(f *flight) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.flights, f)
-	f.cancel(nil)
-}
-
-func (f *flight) attemptStarted() {
-	f.w.mu.Lock()
-	defer f.w.mu.Unlock()
-	f.attempting = true
-}
-
-// attemptFinished notes an attempt. If another one will follow, what is known is
-// stored, so that the status shows it.
-func (f *flight) attemptFinished(ctx context.Context, result delivery.Result) {
-	w := f.w
-	last := result.Last()
-	w.s.totals.attempt(last)
-	w.mu.Lock()
-	f.attempting = false
-	w.progress.attempt(result)
-	w.unsaved = true
-	if w.broken != nil {
-		f.cancel(w.broken)
-	}
-	w.mu.Unlock()
-	for _, h := range w.s.hooks.attempt {
-		h.AttemptFinished(ctx, w.id, result)
-	}
-	if last.Wait > 0 {
-		if err := w.claim.Save(context.WithoutCancel(ctx), w.encoded()); err != nil && !w.s.ended(err) {
-			w.s.cfg.Logger.WarnContext(ctx, "the status of a webhook could not be stored", "webhook", w.id, "error", err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package shipper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -15,12 +16,16 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
-// MaxID is the length of the longest webhook id, in bytes.
+// MaxID is the length of the longest webhook id, in bytes. An id is UTF-8
+// without control characters, and does not begin with "$replay/".
 const MaxID = 128
 
 func checkID(id string) error {
 	if err := store.CheckName("webhook id", id); err != nil {
 		return err
+	}
+	if strings.HasPrefix(id, replayStreams) {
+		return &store.NameError{Field: "webhook id", Name: id, Reason: "begins with " + replayStreams + ", which is reserved"}
 	}
 	if len(id) > MaxID {
 		return &store.NameError{Field: "webhook id", Name: id, Reason: fmt.Sprintf("it has %d bytes; at most %d are allowed", len(id), MaxID)}
@@ -106,7 +111,7 @@ func (s *Shipper) Webhooks(ctx context.Context) iter.Seq2[string, error] {
 func (s *Shipper) takeEffect(ctx context.Context, id string, old, next webhook.Config) {
 	s.interrupt(id)
 	ctx = context.WithoutCancel(ctx)
-	if err := s.store.Wake(ctx, id); err != nil {
+	if err := errors.Join(s.store.Wake(ctx, id), s.store.Wake(ctx, replayStreams+id)); err != nil {
 		// The configuration is stored; the stream is woken by the next change,
 		// probe or start.
 		s.cfg.Logger.WarnContext(ctx, "a webhook that was changed could not be woken", "webhook", id, "error", err)

@@ -35,7 +35,7 @@ type Suite struct {
 
 // spec is one of the files.
 type spec struct {
-	version string // what paths begin with, such as "/v3"
+	version string // what paths begin with, such as "/v3", or nothing
 	doc     *openapi3.T
 	router  routers.Router
 }
@@ -102,7 +102,7 @@ func New(files [][]byte, exceptions []Exception) (*Suite, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.specs = append(s.specs, spec{version: server.Path, doc: doc, router: router})
+		s.specs = append(s.specs, spec{version: strings.TrimSuffix(server.Path, "/"), doc: doc, router: router})
 	}
 	return s, nil
 }

@@ -1,9 +1,11 @@
 package konnectapi_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"strings"
 	"sync"
@@ -237,6 +239,22 @@ type interleaved struct {
 	writes int
 	before map[int]func()
 	fail   map[int]error
+
+	reads, lists bool // whether they fail
+}
+
+func (d *interleaved) Get(ctx context.Context, key string) (store.Document, error) {
+	if d.reads {
+		return store.Document{}, errors.New("the disk is gone")
+	}
+	return d.Documents.Get(ctx, key)
+}
+
+func (d *interleaved) List(ctx context.Context, prefix string) iter.Seq2[store.Document, error] {
+	if d.lists {
+		return func(yield func(store.Document, error) bool) { yield(store.Document{}, errors.New("the disk is gone")) }
+	}
+	return d.Documents.List(ctx, prefix)
 }
 
 func (d *interleaved) next() error {
@@ -380,6 +398,55 @@ func TestInterleaved(t *testing.T) {
 	}
 }
 
+// A destination that is deleted by somebody who has looked before the webhook was
+// bound: the webhook gets back what it was.
+func TestBoundToWhatIsGone(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]func(*setup){
+		"unconfigured": func(*setup) {},
+		"its own":      func(s *setup) { s.ok(200, http.MethodPatch, webhookV2, configured) },
+		"another":      func(s *setup) { s.ok(200, http.MethodPatch, webhookV3, bindTo(s.create("other"), true)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSetup(t)
+			id := s.create("one")
+			s.ok(200, http.MethodPatch, webhookV3, bindTo(id, true))
+			s.ok(204, http.MethodDelete, webhookV3, "") // so that the destination names the webhook
+			before(s)
+			view := func() [2]string {
+				v2 := s.ok(200, http.MethodGet, webhookV2, "")
+				delete(v2, "updated_at")
+				return [2]string{fmt.Sprint(v2), withoutInstance(s.do(call{method: http.MethodGet, path: webhookV3}))}
+			}
+			want := view()
+			b := s.beside(&interleaved{before: map[int]func(){1: func() {
+				require.NotEqual(t, want, view())
+				doc, err := s.store.Get(t.Context(), "destination/4/acme/"+id)
+				require.NoError(t, err)
+				require.NoError(t, s.store.Delete(t.Context(), doc.Key, doc.Revision))
+			}}})
+			b.refused(404, http.MethodPatch, webhookV3, bindTo(id, true))
+			require.Equal(t, want, view())
+		})
+	}
+	t.Run("changed since", func(t *testing.T) {
+		t.Parallel()
+		s := newSetup(t)
+		id := s.create("one")
+		s.ok(200, http.MethodPatch, webhookV3, bindTo(id, true))
+		s.ok(204, http.MethodDelete, webhookV3, "")
+		b := s.beside(&interleaved{before: map[int]func(){1: func() {
+			doc, err := s.store.Get(t.Context(), "destination/4/acme/"+id)
+			require.NoError(t, err)
+			require.NoError(t, s.store.Delete(t.Context(), doc.Key, doc.Revision))
+			s.ok(200, http.MethodPatch, webhookV2, `{"endpoint":"https://other.example.com"}`)
+		}}})
+		b.refused(404, http.MethodPatch, webhookV3, bindTo(id, true))
+		require.Equal(t, "https://other.example.com", s.ok(200, http.MethodGet, webhookV2, "")["endpoint"])
+	})
+}
+
 // A process that ends in the middle of a change leaves it to the next one.
 func TestUnfinishedChange(t *testing.T) {
 	t.Parallel()
@@ -409,30 +476,73 @@ func TestUnfinishedChange(t *testing.T) {
 	s.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"https://third.example.com"}`)
 }
 
-// What the store refuses is an error, at each step.
+// What the store refuses is an error of the server, at each step, and none that
+// tells the client why.
 func TestStoreErrors(t *testing.T) {
 	t.Parallel()
+	bound := func(s *setup, id string) { s.ok(200, http.MethodPatch, webhookV3, bindTo(id, true)) }
 	for _, test := range []struct {
-		name  string
-		write int
-		call  func(id string) call
+		name         string
+		reads, lists bool
+		write        int
+		closed       bool // the Shipper
+		before       func(s *setup, id string)
+		call         func(id string) call
+		code         int
 	}{
-		{"create", 1, func(string) call {
-			return call{method: http.MethodPost, path: destinationsV3, body: newDestination("two")}
+		{name: "create: list", lists: true, call: creating},
+		{name: "create: write", write: 1, call: creating},
+		{name: "list", lists: true, call: func(string) call { return call{method: http.MethodGet, path: destinationsV3} }},
+		{name: "get", reads: true, call: func(id string) call { return call{method: http.MethodGet, path: destinationsV3 + "/" + id} }},
+		{name: "update: read", reads: true, call: updating},
+		{name: "update: write", write: 1, call: updating},
+		{name: "update: last write", write: 2, call: updating},
+		{name: "update: closed", closed: true, call: updating, code: 503},
+		{name: "delete: read", reads: true, call: deleting},
+		{name: "delete: write", write: 1, call: deleting},
+		{name: "delete: closed", closed: true, before: bound, call: deleting, code: 503},
+		{name: "bind: read", reads: true, call: binding},
+		{name: "bind: write", write: 1, call: binding},
+		{name: "bind: last write", write: 2, call: binding},
+		{name: "bind: closed", closed: true, call: binding, code: 503},
+		{name: "replay: closed", closed: true, code: 503, call: func(string) call {
+			return call{method: http.MethodPut, path: "/v3/audit-log-replay-job", body: replayOf(time.Now(), time.Now())}
 		}},
-		{"update", 1, func(id string) call {
-			return call{method: http.MethodPatch, path: destinationsV3 + "/" + id, body: `{"name":"two"}`}
-		}},
-		{"delete", 1, func(id string) call { return call{method: http.MethodDelete, path: destinationsV3 + "/" + id} }},
-		{"bind", 1, func(id string) call { return call{method: http.MethodPatch, path: webhookV3, body: bindTo(id, true)} }},
-		{"bind, at the end", 2, func(id string) call { return call{method: http.MethodPatch, path: webhookV3, body: bindTo(id, true)} }},
+		{name: "delete a portal's: closed", closed: true, code: 503, call: func(string) call { return call{method: http.MethodDelete, path: portalWebhook} }},
+		{name: "pull: closed", closed: true, code: 503, call: func(string) call { return call{method: http.MethodGet, path: logsPath} }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSetup(t)
 			id := s.create("one")
-			b := s.beside(&interleaved{fail: map[int]error{test.write: fmt.Errorf("t0k: %w", store.ErrFull)}})
-			require.Equal(t, 503, b.do(test.call(id)).code)
+			if test.before != nil {
+				test.before(s, id)
+			}
+			faults := &interleaved{fail: map[int]error{test.write: errors.New("the disk is gone")}}
+			b := s.beside(faults)
+			faults.reads, faults.lists = test.reads, test.lists
+			if test.closed {
+				require.NoError(t, s.shipper.Close(context.Background()))
+			}
+			got := b.do(test.call(id))
+			require.Equal(t, cmp.Or(test.code, 500), got.code, got.body)
+			require.NotContains(t, got.body, "disk")
 		})
 	}
+}
+
+func creating(string) call {
+	return call{method: http.MethodPost, path: destinationsV3, body: newDestination("two")}
+}
+
+func updating(id string) call {
+	return call{method: http.MethodPatch, path: destinationsV3 + "/" + id, body: `{"name":"two"}`}
+}
+
+func deleting(id string) call {
+	return call{method: http.MethodDelete, path: destinationsV3 + "/" + id}
+}
+
+func binding(id string) call {
+	return call{method: http.MethodPatch, path: webhookV3, body: bindTo(id, true)}
 }

@@ -217,8 +217,11 @@ func TestSharedDestination(t *testing.T) {
 		require.False(t, w.Enabled)
 		require.True(t, w.Authorization.Equal(webhook.NewSecret("Bearer new")))
 		const told = "admin update Authz.audit-log-destinations endpoint,authorization"
-		require.Equal(t, told, s.changes("acme")[1])
+		require.Equal(t, []string{"admin update Authz.audit-log-webhook audit_log_destination_id,enabled", told}, s.changes("acme"))
 		require.Equal(t, told, s.changes(portalStream)[2])
+		require.Contains(t, s.stored(one), `"webhooks":["acme","portal `)
+		s.ok(200, http.MethodPatch, destinationsV3+"/"+two, `{"name":"three"}`)
+		require.NotContains(t, s.stored(two), "webhooks")
 
 		for _, in := range []string{webhookV3, portalWebhook} {
 			p := s.refused(409, http.MethodDelete, destinationsV3+"/"+one, "")
@@ -229,6 +232,14 @@ func TestSharedDestination(t *testing.T) {
 		s.ok(204, http.MethodDelete, destinationsV3+"/"+one, "")
 		s.ok(204, http.MethodDelete, destinationsV3+"/"+two, "") // no more in use
 	})
+}
+
+// stored returns the document of a destination.
+func (s *setup) stored(id string) string {
+	s.t.Helper()
+	doc, err := s.store.Get(s.t.Context(), "destination/4/acme/"+id)
+	require.NoError(s.t, err)
+	return string(doc.Value)
 }
 
 // interleaved is a store that lets something happen before a write, of which
@@ -473,7 +484,13 @@ func TestUnfinishedChange(t *testing.T) {
 	// Or to the next request that says the same.
 	b = s.beside(&interleaved{fail: map[int]error{2: errors.New("the disk is gone")}})
 	b.refused(500, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"https://third.example.com"}`)
+	_, err = s.shipper.Update(t.Context(), portalStream, webhook.Patch{Endpoint: webhook.Set(endpointURL)})
+	require.NoError(t, err)
 	s.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"https://third.example.com"}`)
+	w, err = s.shipper.Get(t.Context(), portalStream)
+	require.NoError(t, err)
+	require.Equal(t, "https://third.example.com", w.Endpoint)
+	require.NotContains(t, s.stored(id), "spreading")
 }
 
 // What the store refuses is an error of the server, at each step, and none that

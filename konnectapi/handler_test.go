@@ -163,6 +163,22 @@ func TestUnreadableBody(t *testing.T) {
 	require.Equal(t, "request format is invalid", s.requireProblem(got).InvalidParameters[0].Reason)
 }
 
+// endless is a body without end, and without a length.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read += len(p)
+	return len(p), nil
+}
+
+func TestEndlessBody(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	body := &endless{}
+	require.Equal(t, http.StatusRequestEntityTooLarge, s.send(http.MethodPatch, webhookV2, body).code)
+	require.Less(t, body.read, 256<<10)
+}
+
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)

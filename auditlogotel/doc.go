@@ -36,6 +36,7 @@
 //	auditlog.webhooks.held         {webhook}  webhooks whose endpoints take nothing
 //	auditlog.record.blocked        {call}     calls of Record that wait for room
 //	auditlog.skipped.events        {event}    events passed over, by ResumeFromNow
+//	auditlog.replayed.events       {event}    events that an endpoint took of replay jobs
 //
 // The classes of attempts are those of [shipper.Attempts]: ok, too_many,
 // client_error, server_error, other, no_answer. The reasons of losses are those
@@ -43,7 +44,7 @@
 //
 // # Traces
 //
-// Each delivery of a batch is a span, auditlog.deliver, with a span for each of its
+// Each delivery of a batch, but those of replay jobs, is a span, auditlog.deliver, with a span for each of its
 // attempts below it, POST. They are made when the delivery has ended, with the
 // times that were. Attributes follow OpenTelemetry's semantic conventions for HTTP
 // clients; but url.full, which these require, is left out: paths and queries of

@@ -3,6 +3,7 @@ package auditlogotel_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -43,8 +44,9 @@ func Example() {
 		panic(err)
 	}
 	s, err := shipper.New(shipper.Config{
-		Store: events,
-		Hooks: []shipper.Hook{hook},
+		Store:  events,
+		Hooks:  []shipper.Hook{hook},
+		Logger: slog.New(slog.DiscardHandler),
 		Delivery: delivery.Config{
 			RootCAs: siem.RootCAs(),
 			Guard:   &delivery.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},

@@ -160,5 +160,5 @@ func TestNewTellsTheProvidersErrors(t *testing.T) {
 	hook, err := auditlogotel.New(auditlogotel.Config{MeterProvider: refusing{}})
 	require.Nil(t, hook)
 	require.ErrorIs(t, err, errRefused)
-	require.Empty(t, cmp.Diff(17, strings.Count(err.Error(), errRefused.Error())))
+	require.Empty(t, cmp.Diff(18, strings.Count(err.Error(), errRefused.Error())))
 }

@@ -29,6 +29,7 @@ type gauges struct {
 	held        metric.Int64ObservableUpDownCounter
 	blocked     metric.Int64ObservableUpDownCounter
 	skipped     metric.Int64ObservableCounter
+	replayed    metric.Int64ObservableCounter
 }
 
 // The units, by the Unified Code for Units of Measure.
@@ -95,5 +96,8 @@ func (h *Hook) newInstruments() error {
 	errs = append(errs, err)
 	h.gauges.skipped, err = h.meter.Int64ObservableCounter("auditlog.skipped.events", metric.WithUnit(events),
 		metric.WithDescription("Events passed over when a webhook was switched on again"))
+	errs = append(errs, err)
+	h.gauges.replayed, err = h.meter.Int64ObservableCounter("auditlog.replayed.events", metric.WithUnit(events),
+		metric.WithDescription("Events that an endpoint took of replay jobs"))
 	return errors.Join(append(errs, err)...)
 }

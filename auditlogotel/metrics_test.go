@@ -40,6 +40,7 @@ func idle() map[string]int64 {
 		"auditlog.webhooks.held":                                 0,
 		"auditlog.record.blocked":                                0,
 		"auditlog.skipped.events":                                0,
+		"auditlog.replayed.events":                               0,
 	}
 }
 
@@ -158,7 +159,7 @@ func TestWebhookID(t *testing.T) {
 	s.deliveries(2)
 
 	got := collect(t, s.reader)
-	for _, observed := range []string{"queue.events", "queue.size", "queue.age", "webhooks.serving", "webhooks.held", "record.blocked", "skipped.events"} {
+	for _, observed := range []string{"queue.events", "queue.size", "queue.age", "webhooks.serving", "webhooks.held", "record.blocked", "skipped.events", "replayed.events"} {
 		require.Contains(t, got, "auditlog."+observed)
 		delete(got, "auditlog."+observed)
 	}
@@ -200,4 +201,21 @@ func TestRegisterAfterClose(t *testing.T) {
 	require.Contains(t, collect(t, s.reader), "auditlog.queue.events") // what waits is still known
 	require.NoError(t, s.store.Close())
 	require.NotContains(t, collect(t, s.reader), "auditlog.queue.events")
+}
+
+// Events that are sent again are counted apart, and their attempts with all.
+func TestReplayed(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t, auditlogotel.Config{})
+	began := s.clock.Now()
+	s.record(webhookID, 2)
+	require.NoError(t, s.Drain(t.Context(), webhookID))
+	_, err := s.StartReplay(t.Context(), webhookID, began, s.clock.Now())
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return collect(t, s.reader)["auditlog.replayed.events"] == 2
+	}, time.Minute, time.Millisecond)
+	got := collect(t, s.reader)
+	require.EqualValues(t, 2, got["auditlog.delivered.events"])
+	require.EqualValues(t, 2, got["auditlog.attempts{auditlog.attempt.class=ok}"])
 }

@@ -31,8 +31,9 @@ func (h *Hook) Register(s *shipper.Shipper) (metric.Registration, error) {
 		o.ObserveInt64(g.held, int64(snapshot.Held))
 		o.ObserveInt64(g.blocked, snapshot.Blocked)
 		o.ObserveInt64(g.skipped, snapshot.Skipped)
+		o.ObserveInt64(g.replayed, snapshot.Replayed)
 		return nil
-	}, g.queueEvents, g.queueSize, g.queueAge, g.serving, g.held, g.blocked, g.skipped)
+	}, g.queueEvents, g.queueSize, g.queueAge, g.serving, g.held, g.blocked, g.skipped, g.replayed)
 }
 
 // age is that of the oldest event that waits, in seconds; 0 if none does.

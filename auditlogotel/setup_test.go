@@ -60,6 +60,7 @@ type setup struct {
 	spans    *tracetest.SpanRecorder
 	finished finished
 	store    store.Store
+	clock    fastClock
 }
 
 // telemetry returns a hook, and what it exports to.
@@ -76,17 +77,16 @@ func telemetry(t *testing.T, cfg auditlogotel.Config) (*auditlogotel.Hook, *sdkm
 func newSetup(t *testing.T, cfg auditlogotel.Config, change ...func(*shipper.Config)) *setup {
 	t.Helper()
 	s := &setup{
-		t: t, finished: make(finished, 100),
+		t: t, finished: make(finished, 100), clock: fastClock{start: time.Now()},
 		siem: konnecttest.NewSIEM(t, konnecttest.SIEMConfig{Authorization: authorization, DisableHTTP2: true}),
 	}
 	s.hook, s.reader, s.spans = telemetry(t, cfg)
-	clock := fastClock{start: time.Now()}
 	var err error
-	s.store, err = memstore.Open(memstore.Config{Clock: clock, Logger: slog.New(slog.DiscardHandler)})
+	s.store, err = memstore.Open(memstore.Config{Clock: s.clock, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.store.Close()) })
 	config := shipper.Config{
-		Store: s.store, Clock: clock, Logger: slog.New(slog.DiscardHandler),
+		Store: s.store, Clock: s.clock, Logger: slog.New(slog.DiscardHandler),
 		Delivery: delivery.Config{
 			RootCAs: s.siem.RootCAs(),
 			Guard:   &delivery.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},

@@ -3,11 +3,9 @@ package shipper
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/seed-6bcf82c5/auditlog/delivery"
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
 
@@ -52,80 +50,6 @@ type session struct {
 type version struct {
 	revision uint64
 	change   string
-}
-
-// flight is a delivery under way.
-type flight struct {
-	w          *session
-	batch      store.Batch
-	payload    *payload
-	cancel     context.CancelCauseFunc
-	attempting bool // guarded by w.mu
-}
-
-// worker serves a stream for as long as it has the claim: a session, or a replay.
-type worker interface {
-	// work returns when the stream is to be served next.
-	work(ctx context.Context) (store.Wait, error)
-
-	// interrupt breaks deliveries off, finish lets attempts under way end;
-	// nothing more is begun.
-	interrupt(cause error)
-	finish()
-
-	// older tells whether the configuration in use is another and older one.
-	older(revision uint64, change string) bool
-}
-
-// serve lets a worker work and gives the stream back.
-func (s *Shipper) serve(claim store.Claim, p *place) {
-	defer p.leave()
-	stream := claim.Stream()
-	var w worker
-	if id, ok := strings.CutPrefix(stream, replayStreams); ok {
-		w = &replay{s: s, claim: claim, id: id}
-	} else {
-		w = &session{
-			s: s, claim: claim, id: stream, place: p,
-			returned: map[string]bool{}, flights: map[*flight]struct{}{}, progress: newProgress(),
-		}
-	}
-	s.mu.Lock()
-	s.active[stream] = w
-	s.mu.Unlock()
-
-	ctx, cancel := context.WithCancelCause(s.working)
-	var minding sync.WaitGroup
-	minding.Go(func() { s.mind(ctx, cancel, claim, p, w) })
-	wait, err := w.work(ctx)
-	cancel(nil)
-	minding.Wait()
-
-	s.mu.Lock()
-	if s.active[stream] == w {
-		delete(s.active, stream)
-	}
-	s.mu.Unlock()
-	if err != nil && !errors.Is(err, store.ErrClaimLost) && !s.ended(err) {
-		s.cfg.Logger.Error("a webhook could not be served", "webhook", stream, "error", err)
-		wait = store.Wait{After: retryStore}
-	}
-	err = claim.Release(context.WithoutCancel(ctx), wait)
-	if err != nil && !errors.Is(err, store.ErrClaimLost) && !s.ended(err) {
-		s.cfg.Logger.Warn("the claim of a webhook could not be given back, it will expire", "webhook", stream, "error", err)
-	}
-}
-
-// mind makes a worker that takes long step aside, and keeps its claim.
-func (s *Shipper) mind(ctx context.Context, cancel context.CancelCauseFunc, claim store.Claim, p *place, w worker) {
-	for s.cfg.Clock.Sleep(ctx, slowAfter) == nil {
-		p.stepAside()
-		if err := claim.Keep(ctx); errors.Is(err, store.ErrClaimLost) {
-			w.interrupt(err)
-			cancel(err)
-			return
-		}
-	}
 }
 
 // work implements worker. What is known and not stored yet is stored at the end:
@@ -459,55 +383,6 @@ func (w *session) finish() {
 	for f := range w.flights {
 		if !f.attempting {
 			f.cancel(ErrClosed)
-		}
-	}
-}
-
-// take begins a flight, unless the session was broken off.
-func (w *session) take(ctx context.Context, f *flight) (context.Context, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.broken != nil {
-		return nil, w.broken
-	}
-	ctx, f.cancel = context.WithCancelCause(context.WithValue(ctx, flightKey{}, f))
-	w.flights[f] = struct{}{}
-	return ctx, nil
-}
-
-func (w *session) land(f *flight) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.flights, f)
-	f.cancel(nil)
-}
-
-func (f *flight) attemptStarted() {
-	f.w.mu.Lock()
-	defer f.w.mu.Unlock()
-	f.attempting = true
-}
-
-// attemptFinished notes an attempt. If another one will follow, what is known is
-// stored, so that the status shows it.
-func (f *flight) attemptFinished(ctx context.Context, result delivery.Result) {
-	w := f.w
-	last := result.Last()
-	w.s.totals.attempt(last)
-	w.mu.Lock()
-	f.attempting = false
-	w.progress.attempt(result)
-	w.unsaved = true
-	if w.broken != nil {
-		f.cancel(w.broken)
-	}
-	w.mu.Unlock()
-	for _, h := range w.s.hooks.attempt {
-		h.AttemptFinished(ctx, w.id, result)
-	}
-	if last.Wait > 0 {
-		if err := w.claim.Save(context.WithoutCancel(ctx), w.encoded()); err != nil && !w.s.ended(err) {
-			w.s.cfg.Logger.WarnContext(ctx, "the status of a webhook could not be stored", "webhook", w.id, "error", err)
 		}
 	}
 }

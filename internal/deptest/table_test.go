@@ -40,9 +40,10 @@ var table = map[string][]string{
 	"receiver": {"", "signature", "internal/redact"},
 
 	// For tests, ours and other people's.
-	"konnecttest":         {"", "status", "webhook", "delivery"},
+	"konnecttest":         {"", "status", "webhook", "delivery", "konnectapi", "shipper", "store", "store/memstore"},
 	"internal/cefvectors": {"cef"},
 	"internal/deptest":    {},
+	"docs":                {}, // tests of what it says
 
 	// Shared between packages that must not drift.
 	"internal/httpretry":   {retry},

@@ -87,6 +87,7 @@ func TestAdmission(t *testing.T) {
 			got := s.do(test.call)
 			require.Equal(t, test.code, got.code, got.body)
 			require.Equal(t, test.allow, got.header.Get("Allow"))
+			require.Equal(t, test.code == http.StatusUnauthorized, got.header.Get("WWW-Authenticate") == "Bearer")
 			require.Equal(t, test.code == http.StatusServiceUnavailable, got.header.Get("Retry-After") == "1")
 			if test.code < 300 {
 				return

@@ -37,7 +37,7 @@ var table = map[string][]string{
 	"console":    {"status", "webhook", "shipper", "internal/redact"},
 
 	// Receiving.
-	"receiver": {"", "signature", "internal/redact"},
+	"receiver": {"", "cef", "signature", "store", "webhook", "internal/redact", gzip},
 
 	// For tests, ours and other people's.
 	"konnecttest":         {"", "status", "webhook", "delivery", "konnectapi", "shipper", "store", "store/memstore"},

@@ -70,8 +70,8 @@ func (w *wire) Read(p []byte) (int, error) {
 // of the body as it was sent.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request, zipped bool, b *buffer) (int64, *refusal) {
 	limits := &h.config.Limits
-	deadlines := http.NewResponseController(w)
-	_ = deadlines.SetReadDeadline(time.Now().Add(limits.BodyTime)) // where it cannot be set, see Limits
+	// Where it cannot be set, see Limits. It ends with the body.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limits.BodyTime))
 	if err := b.reserve(requestMemory); err != nil {
 		return 0, busy(err)
 	}
@@ -83,10 +83,6 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, zipped bool, b *b
 	i.wire = wire{from: http.MaxBytesReader(w, r.Body, limits.WireBytes)}
 	i.buffed.Reset(&i.wire)
 	refused := i.read(b, zipped, limits)
-	if refused == nil {
-		// Or it would strike while the batch is handed over.
-		_ = deadlines.SetReadDeadline(time.Time{})
-	}
 	return i.wire.n, refused
 }
 

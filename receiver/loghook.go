@@ -36,11 +36,11 @@ func (h *logHook) RequestFinished(ctx context.Context, r Result) {
 	}
 	attributes := []slog.Attr{slog.Any("request", r)}
 	if r.Err != nil {
-		attributes = append(attributes, slog.String("error", redact.NewMasker().Text(r.Err.Error())))
+		attributes = append(attributes, slog.String("error", oneLine(r.Err)))
 	}
 	if r.WindowErr != nil {
 		level = max(level, slog.LevelError)
-		attributes = append(attributes, slog.String("window_error", r.WindowErr.Error()))
+		attributes = append(attributes, slog.String("window_error", oneLine(r.WindowErr)))
 	}
 	h.logger.LogAttrs(ctx, level, message, attributes...)
 }
@@ -52,5 +52,8 @@ func (h *logHook) LineRejected(ctx context.Context, batch Batch, line Rejected) 
 		slog.String("batch", batch.ID),
 		slog.Int("line", line.Number),
 		slog.String("outcome", string(line.Outcome)),
-		slog.String("error", line.Err.Error()))
+		slog.String("error", oneLine(line.Err)))
 }
+
+// oneLine returns the text of an error, fit for one line of a log.
+func oneLine(err error) string { return redact.NewMasker().Text(err.Error()) }

@@ -153,9 +153,9 @@ type Limits struct {
 	// a server that can set deadlines, as that of net/http does.
 	BodyTime time.Duration
 
-	// HandOverTime bounds HandOver, and the wait for another request with the
-	// same batch. Default: 15 s, within the 20 s that the SDK's senders wait for
-	// an answer. Beyond: 503.
+	// HandOverTime bounds HandOver; and, each for itself, verifying, and the wait
+	// for another request with the same batch. Default: 15 s, within the 20 s that
+	// the SDK's senders wait for an answer. Beyond: 503.
 	HandOverTime time.Duration
 
 	// Memory bounds the memory that all bodies and their lines take at once. A

@@ -139,7 +139,10 @@ func batchID(header http.Header) (string, *refusal) {
 
 // take decides about the body and hands its lines over.
 func (h *Handler) take(r *http.Request, x admitted, body *buffer, result *Result) *refusal {
-	outcome, refused := h.verifyBatch(r.Context(), x.sender, r.Header, body.data, result.Received)
+	// All this goes on if the sender goes: the batch had better be known when it
+	// comes again. What can take long has a timeout of its own.
+	ctx := context.WithoutCancel(r.Context())
+	outcome, refused := h.verifyBatch(ctx, x.sender, r.Header, body.data, result.Received)
 	if refused != nil {
 		return refused
 	}
@@ -156,14 +159,11 @@ func (h *Handler) take(r *http.Request, x admitted, body *buffer, result *Result
 		return refused
 	}
 	if h.config.Dedup == DedupOff {
-		return h.handOver(r.Context(), x.sender, &batch, lines, nil, result)
+		return h.handOver(ctx, x.sender, &batch, lines, nil, result)
 	}
 
 	mark := Mark{keyOf(x.sender.Name, x.id, body.data), fingerprint(body.data)}
-	// While another request has the same batch, wait for what becomes of it.
-	ctx, cancel := context.WithTimeout(r.Context(), h.config.Limits.HandOverTime)
-	defer cancel()
-	if err := h.busy.enter(ctx, mark.Key); err != nil {
+	if err := h.enter(r.Context(), mark.Key); err != nil {
 		return &refusal{status: http.StatusServiceUnavailable, reason: "another request has the same batch", err: err}
 	}
 	defer h.busy.leave(mark.Key)
@@ -174,7 +174,14 @@ func (h *Handler) take(r *http.Request, x admitted, body *buffer, result *Result
 	case known != 0:
 		result.Conflict = true // it was not handed over, so it may not be dropped
 	}
-	return h.handOver(r.Context(), x.sender, &batch, lines, &mark, result)
+	return h.handOver(ctx, x.sender, &batch, lines, &mark, result)
+}
+
+// enter waits while another request has the same batch, for what becomes of it.
+func (h *Handler) enter(ctx context.Context, key Key) error {
+	ctx, cancel := context.WithTimeout(ctx, h.config.Limits.HandOverTime)
+	defer cancel()
+	return h.busy.enter(ctx, key)
 }
 
 // handOver examines the lines, hands them over, and remembers the batch.
@@ -229,13 +236,12 @@ func (b *Batch) sort(lines []Line, faults []error) int {
 	return status
 }
 
-// call calls HandOver. Its context outlives the request: if the sender has gone,
-// the batch had better be known when it comes again.
+// call calls HandOver.
 func (h *Handler) call(ctx context.Context, batch *Batch) error {
 	if len(batch.Lines) == 0 && len(batch.Rejected) == 0 {
 		return nil // all of it was known
 	}
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), h.config.Limits.HandOverTime, errHandOverTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, h.config.Limits.HandOverTime, errHandOverTime)
 	defer cancel()
 	return h.config.HandOver(ctx, *batch)
 }
@@ -264,7 +270,7 @@ func (h *Handler) remember(ctx context.Context, result *Result, marks []Mark) {
 	if len(marks) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rememberTime)
+	ctx, cancel := context.WithTimeout(ctx, rememberTime)
 	defer cancel()
 	if err := h.config.Window.Remember(ctx, marks); err != nil {
 		result.WindowErr = errors.Join(result.WindowErr, err)

@@ -73,6 +73,8 @@ func (h *Handler) verifyBatch(ctx context.Context, s *Sender, header http.Header
 	if h.config.VerifyBatches == VerifyOff {
 		return "", nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, h.config.Limits.HandOverTime)
+	defer cancel()
 	result, err := signature.VerifyBatch(ctx, s.Keys, header, body, received, h.config.Tolerance)
 	if h.config.VerifyBatches == VerifyAnnotate {
 		return result.Outcome, nil
@@ -93,6 +95,9 @@ func (h *Handler) examineAll(ctx context.Context, s *Sender, received time.Time,
 	workers := 1
 	if h.config.Verify != VerifyOff {
 		workers = min(runtime.GOMAXPROCS(0), len(lines))
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, h.config.Limits.HandOverTime)
+		defer cancel()
 	}
 	var next atomic.Int64
 	var fatal atomic.Pointer[refusal]

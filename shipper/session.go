@@ -38,6 +38,7 @@ type session struct {
 	noGaps   bool            // there was no room for the event of a gap
 
 	mu       sync.Mutex
+	loaded   bool // progress is there
 	progress progress
 	using    version // of the configuration
 	latest   uint64  // revision of it that was seen
@@ -66,7 +67,7 @@ func (s *Shipper) serve(claim store.Claim, p *place) {
 	defer p.leave()
 	w := &session{
 		s: s, claim: claim, id: claim.Stream(), place: p,
-		returned: map[string]bool{}, flights: map[*flight]struct{}{}, progress: newProgress(),
+		returned: map[string]bool{}, flights: map[*flight]struct{}{},
 	}
 	s.mu.Lock()
 	s.active[w.id] = w
@@ -124,9 +125,9 @@ func (w *session) work(ctx context.Context) (store.Wait, error) {
 	if err != nil {
 		return store.Wait{}, err
 	}
-	p.of(st.change)
+	p.of(&st)
 	w.mu.Lock()
-	w.progress, w.using = p, version{st.revision, st.change}
+	w.loaded, w.progress, w.using = true, p, version{st.revision, st.change}
 	older := w.using.revision < w.latest
 	w.mu.Unlock()
 	if older { // it was changed just now
@@ -353,11 +354,11 @@ func (w *session) encoded() []byte {
 	return w.progress.encode()
 }
 
-// snapshot returns a copy of the progress.
-func (w *session) snapshot() progress {
+// snapshot returns a copy of the progress, if it is there yet.
+func (w *session) snapshot() (progress, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.progress.clone()
+	return w.progress.clone(), w.loaded
 }
 
 // older tells whether the session's configuration is another and older one.

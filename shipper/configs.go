@@ -95,6 +95,7 @@ type document struct {
 	UpdatedAt     time.Time         `json:"updated_at"`
 	SkipBefore    time.Time         `json:"skip_before,omitzero"`
 	Drain         uint64            `json:"drain,omitzero"`
+	Label         string            `json:"label,omitzero"`
 }
 
 const documentVersion = 1
@@ -121,7 +122,7 @@ func (c *configs) load(ctx context.Context, id string) (stored, error) {
 			Endpoint: d.Endpoint, Enabled: d.Enabled, LogFormat: d.LogFormat,
 			SkipSSLVerification: d.SkipVerify, UpdatedAt: d.UpdatedAt,
 		},
-		revision: doc.Revision, created: d.Created, change: d.Change, skipBefore: d.SkipBefore, drain: d.Drain,
+		revision: doc.Revision, created: d.Created, change: d.Change, label: d.Label, skipBefore: d.SkipBefore, drain: d.Drain,
 	}
 	if d.Sealed != nil {
 		st.config.Endpoint = d.Origin
@@ -157,7 +158,7 @@ func (c *configs) put(ctx context.Context, id string, st stored) error {
 	d := document{
 		Version: documentVersion, Created: st.created, Change: st.change, Origin: origin(cfg), Enabled: cfg.Enabled,
 		LogFormat: cfg.LogFormat, SkipVerify: cfg.SkipSSLVerification, UpdatedAt: cfg.UpdatedAt,
-		SkipBefore: st.skipBefore, Drain: st.drain,
+		SkipBefore: st.skipBefore, Drain: st.drain, Label: st.label,
 	}
 	if c.sealer == nil {
 		d.Endpoint = cfg.Endpoint

@@ -20,8 +20,8 @@ import (
 // and concurrently. They must not modify what they are given.
 type Hook any
 
-// RecordedHook is called when events were accepted: so many, with so many bytes
-// in the store, in so much time.
+// RecordedHook is called when events were accepted, by Record or with a change
+// of the webhook: so many, with so many bytes in the store, in so much time.
 type RecordedHook interface {
 	Recorded(ctx context.Context, id string, events, bytes int, took time.Duration)
 }

@@ -1,6 +1,7 @@
 package shipper
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,20 +18,21 @@ const MaxAttempts = 100
 
 // Attempt is an entry of a webhook's delivery log: one HTTP request.
 type Attempt struct {
-	Time     time.Time     `json:"t"`
-	Duration time.Duration `json:"d"`
-	Code     int           `json:"c,omitzero"` // the HTTP status; 0 if there was no answer
-	Events   int           `json:"e"`
-	Bytes    int           `json:"b"`          // of the body before compression
-	Batch    string        `json:"i"`          // the Webhook-Id
-	Reason   string        `json:"r,omitzero"` // why it failed, with the beginning of the answer
+	Time     time.Time
+	Duration time.Duration
+	Code     int // the HTTP status; 0 if there was no answer
+	Events   int
+	Bytes    int    // of the body before compression
+	Batch    string // the Webhook-Id
+	Reason   string // why it failed, with the beginning of the answer
 }
 
 // OK reports whether the attempt delivered its batch.
 func (a Attempt) OK() bool { return a.Code >= 200 && a.Code <= 299 }
 
 // progress is what is stored with a stream besides the events: what became of
-// deliveries.
+// deliveries. It is JSON, a line break, then the attempts, which are many and
+// change with each of them, in a form that costs less.
 type progress struct {
 	Version  int          `json:"version"`
 	Webhook  string       `json:"webhook"` // as stored.created
@@ -38,7 +40,7 @@ type progress struct {
 	Skipped  time.Time    `json:"skipped,omitzero"`
 	Hold     *hold        `json:"hold,omitempty"`
 	Suspects []suspect    `json:"suspects,omitempty"`
-	Attempts []Attempt    `json:"attempts,omitempty"` // the oldest first
+	Attempts []Attempt    `json:"-"` // the oldest first
 }
 
 const progressVersion = 1
@@ -73,12 +75,17 @@ func parseProgress(id string, data []byte) (progress, error) {
 	if data == nil {
 		return newProgress(""), nil
 	}
+	head, attempts, _ := bytes.Cut(data, []byte("\n"))
 	var p progress
-	if err := json.Unmarshal(data, &p); err != nil {
+	if err := json.Unmarshal(head, &p); err != nil {
 		return progress{}, fmt.Errorf("shipper: the stored status of webhook %q is malformed: %w", id, err)
 	}
 	if p.Version != progressVersion {
 		return progress{}, fmt.Errorf("shipper: the stored status of webhook %q has version %d; this program reads %d", id, p.Version, progressVersion)
+	}
+	var err error
+	if p.Attempts, err = parseAttempts(attempts); err != nil {
+		return progress{}, fmt.Errorf("shipper: the stored status of webhook %q: %w", id, err)
 	}
 	return p, nil
 }
@@ -89,7 +96,7 @@ func (p *progress) encode() []byte {
 	if err != nil { // its times are those of a clock
 		panic(err)
 	}
-	return data
+	return appendAttempts(append(data, '\n'), p.Attempts)
 }
 
 // clone returns a copy that later changes do not touch.
@@ -109,6 +116,13 @@ func (p *progress) of(st *stored) {
 		p.Hold = nil
 	}
 	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool { return x.Change != st.change })
+}
+
+// keep forgets the suspects that retention has taken, or that were acknowledged.
+func (p *progress) keep(all []store.Frozen) {
+	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool {
+		return !slices.ContainsFunc(all, func(f store.Frozen) bool { return f.ID == x.Batch && !f.Acked })
+	})
 }
 
 // attempt adds an attempt to the log and the status.

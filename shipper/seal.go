@@ -173,13 +173,16 @@ func (c sealed) bytes() []byte {
 // KeyError tells of a sealed value that cannot be opened. It never has the
 // value.
 type KeyError struct {
-	Webhook string // the webhook's id
-	Field   string // what was sealed: "authorization", "endpoint" or "event"
+	Webhook string // the webhook's id, empty for what Seal has sealed
+	Field   string // what was sealed: "authorization", "endpoint" or "event", or the purpose
 	KeyID   string // the key it names; empty if it names none
 	Reason  string
 }
 
 // Error names webhook, field and key.
 func (e *KeyError) Error() string {
+	if e.Webhook == "" {
+		return fmt.Sprintf("shipper: cannot open what was sealed with key %q as %q: %s", e.KeyID, e.Field, e.Reason)
+	}
 	return fmt.Sprintf("shipper: cannot open the %s of webhook %q, sealed with key %q: %s", e.Field, e.Webhook, e.KeyID, e.Reason)
 }

@@ -28,7 +28,7 @@ type Shipper struct {
 	running sync.WaitGroup
 
 	mu     sync.Mutex
-	active map[string]*session
+	active map[string]worker // by stream
 	held   map[string]struct{}
 }
 
@@ -44,7 +44,7 @@ func New(cfg Config) (*Shipper, error) {
 		hooks:     probeHooks(cfg.Hooks),
 		admission: newAdmission(),
 		places:    newPlaces(cfg.Workers, cfg.SlowWorkers),
-		active:    map[string]*session{}, held: map[string]struct{}{},
+		active:    map[string]worker{}, held: map[string]struct{}{},
 	}
 	if v, ok := cfg.Store.(store.Volatile); ok && v.Volatile() {
 		s.durable = false
@@ -63,6 +63,7 @@ func New(cfg Config) (*Shipper, error) {
 	s.working, s.stop = context.WithCancelCause(context.Background())
 	s.running.Go(s.watch)
 	s.running.Go(s.dispatch)
+	s.running.Go(s.resumeReplays)
 	return s, nil
 }
 
@@ -136,8 +137,10 @@ func (s *Shipper) interrupt(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.held, id)
-	if w := s.active[id]; w != nil {
-		w.interrupt(errReconfigured)
+	for _, stream := range [...]string{id, replayStreams + id} {
+		if w := s.active[stream]; w != nil {
+			w.interrupt(errReconfigured)
+		}
 	}
 }
 
@@ -145,8 +148,10 @@ func (s *Shipper) interrupt(id string) {
 func (s *Shipper) interruptOlder(id string, revision uint64, change string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w := s.active[id]; w != nil && w.older(revision, change) {
-		w.interrupt(errReconfigured)
+	for _, stream := range [...]string{id, replayStreams + id} {
+		if w := s.active[stream]; w != nil && w.older(revision, change) {
+			w.interrupt(errReconfigured)
+		}
 	}
 }
 

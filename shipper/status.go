@@ -63,7 +63,7 @@ func (s *Shipper) Report(ctx context.Context, id string) (Report, error) {
 		return Report{}, err
 	}
 	s.mu.Lock()
-	if w := s.active[id]; w != nil {
+	if w, ok := s.active[id].(*session); ok {
 		if now, ok := w.snapshot(); ok {
 			p = now
 		}

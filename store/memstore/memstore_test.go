@@ -39,3 +39,42 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 }
+
+// A full store takes nothing more until something was delivered, and then
+// makes room.
+func TestMaxBytes(t *testing.T) {
+	t.Parallel()
+	s, err := memstore.Open(memstore.Config{MaxBytes: memstore.MinBytes})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	block := store.Block{make([]byte, 256<<10)}
+	fill := func() (n int) {
+		for ; ; n++ {
+			_, err := s.Append(t.Context(), "stream", "", block)
+			if err == nil {
+				require.Less(t, n, memstore.MinBytes/len(block[0]))
+				continue
+			}
+			require.ErrorIs(t, err, store.ErrFull)
+			return n
+		}
+	}
+	all := fill()
+	require.Equal(t, memstore.MinBytes/len(block[0])-1, all) // for each takes a little more than its bytes
+	require.Zero(t, fill())
+	total, err := s.Total(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, all, total.Events)
+
+	c, err := s.Claim(t.Context())
+	require.NoError(t, err)
+	b, err := c.Batch(t.Context(), store.Limits{Events: all / 2, Bytes: memstore.MinBytes})
+	require.NoError(t, err)
+	require.Len(t, b.Events, all/2)
+	require.Zero(t, fill(), "what is frozen is not delivered yet")
+	require.NoError(t, c.Ack(t.Context(), b.ID, nil, store.Limits{}))
+	require.Positive(t, fill())
+	total, err = s.Total(t.Context())
+	require.NoError(t, err)
+	require.Greater(t, total.Events, int64(all-all/2))
+}

@@ -9,7 +9,7 @@ import (
 
 func TestAttemptsStored(t *testing.T) {
 	t.Parallel()
-	p := newProgress()
+	p := newProgress("created")
 	p.Attempts = []Attempt{
 		{Time: time.Unix(1_750_000_000, 123).UTC(), Duration: time.Second, Code: 200, Events: 500, Bytes: 1 << 20, Batch: "id"},
 		{Time: time.Unix(-1, 0).UTC(), Duration: -1, Reason: "a line\nbreak"},

@@ -83,6 +83,7 @@ func (c *configs) see(seen bool) {
 // authorization are sealed; the origin is there to open the authorization by.
 type document struct {
 	Version       int               `json:"version"`
+	Created       string            `json:"created"`
 	Change        string            `json:"change"`
 	Endpoint      string            `json:"endpoint,omitzero"`
 	Sealed        []byte            `json:"sealed_endpoint,omitzero"`
@@ -91,7 +92,6 @@ type document struct {
 	Enabled       bool              `json:"enabled"`
 	LogFormat     webhook.LogFormat `json:"log_format"`
 	SkipVerify    bool              `json:"skip_ssl_verification"`
-	CreatedAt     time.Time         `json:"created_at"`
 	UpdatedAt     time.Time         `json:"updated_at"`
 	SkipBefore    time.Time         `json:"skip_before,omitzero"`
 	Drain         uint64            `json:"drain,omitzero"`
@@ -122,7 +122,7 @@ func (c *configs) load(ctx context.Context, id string) (stored, error) {
 			Endpoint: d.Endpoint, Enabled: d.Enabled, LogFormat: d.LogFormat,
 			SkipSSLVerification: d.SkipVerify, UpdatedAt: d.UpdatedAt,
 		},
-		createdAt: d.CreatedAt, revision: doc.Revision, change: d.Change, label: d.Label, skipBefore: d.SkipBefore, drain: d.Drain,
+		revision: doc.Revision, created: d.Created, change: d.Change, label: d.Label, skipBefore: d.SkipBefore, drain: d.Drain,
 	}
 	if d.Sealed != nil {
 		st.config.Endpoint = d.Origin
@@ -156,8 +156,8 @@ func (c *configs) open(data []byte, context sealed) ([]byte, error) {
 func (c *configs) put(ctx context.Context, id string, st stored) error {
 	cfg := &st.config
 	d := document{
-		Version: documentVersion, Change: st.change, Origin: origin(cfg), Enabled: cfg.Enabled, LogFormat: cfg.LogFormat,
-		SkipVerify: cfg.SkipSSLVerification, CreatedAt: st.createdAt, UpdatedAt: cfg.UpdatedAt,
+		Version: documentVersion, Created: st.created, Change: st.change, Origin: origin(cfg), Enabled: cfg.Enabled,
+		LogFormat: cfg.LogFormat, SkipVerify: cfg.SkipSSLVerification, UpdatedAt: cfg.UpdatedAt,
 		SkipBefore: st.skipBefore, Drain: st.drain, Label: st.label,
 	}
 	if c.sealer == nil {

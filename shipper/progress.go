@@ -35,7 +35,8 @@ func (a Attempt) OK() bool { return a.Code >= 200 && a.Code <= 299 }
 // change with each of them, in a form that costs less.
 type progress struct {
 	Version  int          `json:"version"`
-	Status   status.State `json:"status"` // Configured is true: whether it is, the configuration knows
+	Webhook  string       `json:"webhook"` // as stored.created
+	Status   status.State `json:"status"`  // Configured is true: whether it is, the configuration knows
 	Skipped  time.Time    `json:"skipped,omitzero"`
 	Hold     *hold        `json:"hold,omitempty"`
 	Suspects []suspect    `json:"suspects,omitempty"`
@@ -64,15 +65,15 @@ type suspect struct {
 	Reason   string         `json:"reason"`
 }
 
-// newProgress is that of a stream that nothing was sent of.
-func newProgress() progress {
-	return progress{Version: progressVersion, Status: status.State{Configured: true}}
+// newProgress is that of a webhook to which nothing was sent.
+func newProgress(webhook string) progress {
+	return progress{Version: progressVersion, Webhook: webhook, Status: status.State{Configured: true}}
 }
 
 // parseProgress reads the status of a stream.
 func parseProgress(id string, data []byte) (progress, error) {
 	if data == nil {
-		return newProgress(), nil
+		return newProgress(""), nil
 	}
 	head, attempts, _ := bytes.Cut(data, []byte("\n"))
 	var p progress
@@ -105,13 +106,16 @@ func (p *progress) clone() progress {
 	return c
 }
 
-// of forgets what belongs to another configuration than the one that the change
-// has made.
-func (p *progress) of(change string) {
-	if p.Hold != nil && p.Hold.Change != change {
+// of forgets what belongs to another configuration, and everything of a webhook
+// that was deleted.
+func (p *progress) of(st *stored) {
+	if p.Webhook != st.created {
+		*p = newProgress(st.created)
+	}
+	if p.Hold != nil && p.Hold.Change != st.change {
 		p.Hold = nil
 	}
-	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool { return x.Change != change })
+	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool { return x.Change != st.change })
 }
 
 // keep forgets the suspects that retention has taken, or that were acknowledged.

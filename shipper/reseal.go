@@ -66,8 +66,8 @@ func (s *Shipper) resealConfig(ctx context.Context, id string) error {
 func (s *Shipper) resealLetter(ctx context.Context, doc store.Document) error {
 	// Names that are not ours are left alone.
 	length, rest, _ := strings.Cut(strings.TrimPrefix(doc.Key, deadLetters), "/")
-	n, err := strconv.Atoi(length)
-	if err != nil || n < 0 || n > len(rest) {
+	n, malformed := strconv.Atoi(length)
+	if malformed != nil || n < 0 || n > len(rest) {
 		return nil
 	}
 	at := bytes.IndexByte(doc.Value, '\n') + 1

@@ -239,7 +239,7 @@ func TestMemoryNeedsNoKey(t *testing.T) {
 		require.NotContains(t, string(s.document(hook).doc.Value), secretMark)
 		s.record("1")
 		s.stop()
-		s = start(t, e, st)
+		start(t, e, st)
 		pass(time.Second)
 		require.Equal(t, []string{"1"}, e.names())
 	})

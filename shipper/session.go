@@ -37,6 +37,7 @@ type session struct {
 	noGaps   bool            // there was no room for the event of a gap
 
 	mu       sync.Mutex
+	loaded   bool // progress is there
 	progress progress
 	unsaved  bool    // progress has something that is not stored
 	using    version // of the configuration
@@ -80,10 +81,10 @@ func (w *session) run(ctx context.Context) (store.Wait, error) {
 	if err != nil {
 		return store.Wait{}, err
 	}
-	p.of(st.change)
+	p.of(&st)
 	p.keep(state.Frozen)
 	w.mu.Lock()
-	w.progress, w.using = p, version{st.revision, st.change}
+	w.loaded, w.progress, w.using = true, p, version{st.revision, st.change}
 	older := w.using.revision < w.latest
 	w.mu.Unlock()
 	if older { // it was changed just now
@@ -350,11 +351,11 @@ func (w *session) failing() bool {
 	return w.progress.Status.Failing
 }
 
-// snapshot returns a copy of the progress.
-func (w *session) snapshot() progress {
+// snapshot returns a copy of the progress, if it is there yet.
+func (w *session) snapshot() (progress, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.progress.clone()
+	return w.progress.clone(), w.loaded
 }
 
 // older tells whether the session's configuration is another and older one.

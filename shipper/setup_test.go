@@ -40,6 +40,7 @@ const (
 	secretMark    = "t0k-"
 	hook          = "hook" // the webhook's id
 
+	http200 = http.StatusOK
 	http503 = http.StatusServiceUnavailable
 )
 
@@ -75,8 +76,11 @@ const hang = -1
 
 // endpoint is an HTTPS server in memory that keeps what it is sent.
 type endpoint struct {
-	server *httptest.Server
-	pipes  *pipeListener
+	server  *httptest.Server
+	pipes   *pipeListener
+	delay   time.Duration               // of each answer
+	delayOf func(request) time.Duration // instead of it
+	body    string                      // of each answer
 
 	mu       sync.Mutex
 	answer   func(r request, n int) int // n counts from 0
@@ -113,6 +117,15 @@ func (e *endpoint) serve(w http.ResponseWriter, req *http.Request) {
 	e.mu.Lock()
 	n := len(e.requests)
 	e.requests = append(e.requests, r)
+	delay := e.delay
+	if e.delayOf != nil {
+		delay = e.delayOf(r)
+	}
+	e.mu.Unlock()
+	if !wait(req.Context(), delay) {
+		panic(http.ErrAbortHandler)
+	}
+	e.mu.Lock()
 	code := http.StatusOK
 	if e.answer != nil {
 		code = e.answer(r, n)
@@ -129,6 +142,12 @@ func (e *endpoint) serve(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	w.WriteHeader(code)
+	_, _ = io.WriteString(w, e.body)
+}
+
+// wait waits for d, unless ctx ends before.
+func wait(ctx context.Context, d time.Duration) bool {
+	return store.SystemClock{}.Sleep(ctx, d) == nil
 }
 
 // set changes the answers.

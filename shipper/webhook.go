@@ -175,8 +175,8 @@ func (s *Shipper) apply(old stored, patch webhook.Patch) (stored, error) {
 	}
 	next := old
 	next.config, next.change = config, delivery.NewID()
-	if next.createdAt.IsZero() {
-		next.createdAt = now
+	if next.created == "" {
+		next.created = delivery.NewID()
 	}
 	if s.cfg.ResumeFromNow && config.Enabled && !old.config.Enabled && old.config.Configured() {
 		next.skipBefore = now
@@ -213,11 +213,11 @@ func portOf(u *url.URL) uint16 {
 
 // stored is what is stored of a webhook.
 type stored struct {
-	config    webhook.Config
-	label     string
-	createdAt time.Time
-	revision  uint64 // of the document; 0 if there is none
-	change    string // names the last change: a document that was only sealed anew keeps it
+	config   webhook.Config
+	label    string
+	revision uint64 // of the document; 0 if there is none
+	created  string // names the webhook until it is deleted
+	change   string // names the last change: a document that was only sealed anew keeps it
 
 	// skipBefore is set when the webhook is switched on again, under
 	// Config.ResumeFromNow: what was recorded before is not sent.

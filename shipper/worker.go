@@ -33,7 +33,7 @@ func (s *Shipper) serve(claim store.Claim, p *place) {
 	} else {
 		w = &session{
 			s: s, claim: claim, id: stream, place: p,
-			returned: map[string]bool{}, flights: map[*flight]struct{}{}, progress: newProgress(),
+			returned: map[string]bool{}, flights: map[*flight]struct{}{},
 		}
 	}
 	s.mu.Lock()

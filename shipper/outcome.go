@@ -148,7 +148,7 @@ func (s *Shipper) viewEvent(e *auditlog.Event, id string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return parseEvent(e, data, unsafe.String(unsafe.SliceData(data), len(data))) // nobody changes data
+	return parseEvent(e, data, unsafe.String(unsafe.SliceData(data), len(data))) //nolint:gosec // nobody changes data
 }
 
 // unsealed returns the stored form of an event that may be sealed.

@@ -74,8 +74,8 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		tell(config.Authorization, s.Redrive(t.Context(), hook, "none"), s.Purge(t.Context(), hook, "none"))
 		figures, err := s.Snapshot(t.Context())
 		tell(figures, err)
-		for d := range s.DeadLetters(t.Context(), hook) {
-			tell(d.ID, d.Reason)
+		for d, err := range s.DeadLetters(t.Context(), hook) {
+			tell(d.ID, d.Reason, err)
 		}
 		require.NotEmpty(t, s.letters())
 

@@ -18,6 +18,8 @@ const (
 	DefaultSlowWorkers = 512
 	DefaultProbeFirst  = 15 * time.Second
 	DefaultProbeMax    = 5 * time.Minute
+
+	DefaultReplayPatience = 15 * time.Minute
 )
 
 // The defaults of [Config], for each webhook and for all together.
@@ -37,8 +39,8 @@ type Config struct {
 
 	// Keys seal what is secret in the store: the first one seals, all open.
 	// To change the key, put the new one before the old one, call
-	// [Shipper.Reseal], and keep the old one while retention keeps events that
-	// it has sealed, if SealEvents is set. Without a key a store that is
+	// [Shipper.Reseal], and, if SealEvents is set, keep the old one while
+	// retention keeps events that it has sealed. Without a key a store that is
 	// durable refuses a configuration with an authorization, and endpoints
 	// are stored as they are.
 	Keys []Key
@@ -76,6 +78,10 @@ type Config struct {
 	ProbeFirst time.Duration
 	ProbeMax   time.Duration
 
+	// ReplayPatience is how long a replay job goes on trying while its endpoint
+	// takes nothing; then the job has failed. Default: DefaultReplayPatience.
+	ReplayPatience time.Duration
+
 	// Limits bounds what may wait of each webhook, TotalLimits of all together.
 	// A zero field stands for the default, a negative one for no limit; there
 	// is no default for the age.
@@ -102,6 +108,11 @@ type Config struct {
 	// themselves.
 	RequireNewAuthorization bool
 
+	// Signer, where it is set, signs each line when it is sent; a
+	// [signature.Signer] or [signature.Ring] does. An event that has a sig
+	// already keeps it. To sign batches as well, set Delivery.Signer.
+	Signer LineSigner
+
 	// Delivery has everything about deliveries that is not the webhook's:
 	// authorities, proxy, encoding, timeouts, rate limits, hooks. Endpoint,
 	// Authorization, InsecureSkipVerify, Clock and Backoff must be empty: they
@@ -125,6 +136,12 @@ type Config struct {
 
 	// Hooks are told what the Shipper does; see [Hook].
 	Hooks []Hook
+}
+
+// LineSigner appends a line to dst with its signature. A line that can never be signed
+// is a [*signature.SyntaxError]. It is called concurrently.
+type LineSigner interface {
+	Append(dst, line []byte) ([]byte, error)
 }
 
 // Limits bounds what waits to be delivered.
@@ -154,6 +171,7 @@ func (c Config) resolve() (Config, error) {
 	setDefault(&c.ProbeFirst, min(DefaultProbeFirst, max(c.ProbeMax, 0)))
 	setDefault(&c.ProbeFirst, DefaultProbeFirst)
 	setDefault(&c.ProbeMax, max(DefaultProbeMax, c.ProbeFirst))
+	setDefault(&c.ReplayPatience, DefaultReplayPatience)
 	setDefault(&c.Limits.Events, DefaultLimitEvents)
 	setDefault(&c.Limits.Bytes, DefaultLimitBytes)
 	setDefault(&c.TotalLimits.Events, DefaultTotalLimitEvents)
@@ -197,6 +215,7 @@ func (c *Config) check() error {
 		{"SlowWorkers", int64(c.SlowWorkers)},
 		{"ProbeFirst", int64(c.ProbeFirst)},
 		{"ProbeMax", int64(c.ProbeMax)},
+		{"ReplayPatience", int64(c.ReplayPatience)},
 	} {
 		if f.value < 0 {
 			wrong(f.name, "is negative")

@@ -47,7 +47,7 @@ func (c *configs) get(ctx context.Context, id string) (stored, error) {
 	}
 	st, err := c.load(ctx, id)
 	if err != nil {
-		return stored{}, err
+		return st, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,6 +83,8 @@ func (c *configs) see(seen bool) {
 // authorization are sealed; the origin is there to open the authorization by.
 type document struct {
 	Version       int               `json:"version"`
+	Created       string            `json:"created"`
+	Change        string            `json:"change"`
 	Endpoint      string            `json:"endpoint,omitzero"`
 	Sealed        []byte            `json:"sealed_endpoint,omitzero"`
 	Origin        string            `json:"origin,omitzero"`
@@ -90,16 +92,16 @@ type document struct {
 	Enabled       bool              `json:"enabled"`
 	LogFormat     webhook.LogFormat `json:"log_format"`
 	SkipVerify    bool              `json:"skip_ssl_verification"`
-	CreatedAt     time.Time         `json:"created_at"`
 	UpdatedAt     time.Time         `json:"updated_at"`
 	SkipBefore    time.Time         `json:"skip_before,omitzero"`
 	Drain         uint64            `json:"drain,omitzero"`
+	Label         string            `json:"label,omitzero"`
 }
 
 const documentVersion = 1
 
 // load reads a webhook. If it cannot be opened, the error is a *KeyError and
-// the rest is there.
+// the rest is there, with the origin for the endpoint.
 func (c *configs) load(ctx context.Context, id string) (stored, error) {
 	doc, err := c.store.Get(ctx, webhookKey(id))
 	if errors.Is(err, store.ErrNotFound) {
@@ -120,9 +122,10 @@ func (c *configs) load(ctx context.Context, id string) (stored, error) {
 			Endpoint: d.Endpoint, Enabled: d.Enabled, LogFormat: d.LogFormat,
 			SkipSSLVerification: d.SkipVerify, UpdatedAt: d.UpdatedAt,
 		},
-		createdAt: d.CreatedAt, revision: doc.Revision, skipBefore: d.SkipBefore, drain: d.Drain,
+		revision: doc.Revision, created: d.Created, change: d.Change, label: d.Label, skipBefore: d.SkipBefore, drain: d.Drain,
 	}
 	if d.Sealed != nil {
+		st.config.Endpoint = d.Origin
 		endpoint, err := c.open(d.Sealed, sealed{id, "endpoint", d.Origin})
 		if err != nil {
 			return st, err
@@ -153,9 +156,9 @@ func (c *configs) open(data []byte, context sealed) ([]byte, error) {
 func (c *configs) put(ctx context.Context, id string, st stored) error {
 	cfg := &st.config
 	d := document{
-		Version: documentVersion, Origin: origin(cfg), Enabled: cfg.Enabled, LogFormat: cfg.LogFormat,
-		SkipVerify: cfg.SkipSSLVerification, CreatedAt: st.createdAt, UpdatedAt: cfg.UpdatedAt,
-		SkipBefore: st.skipBefore, Drain: st.drain,
+		Version: documentVersion, Created: st.created, Change: st.change, Origin: origin(cfg), Enabled: cfg.Enabled,
+		LogFormat: cfg.LogFormat, SkipVerify: cfg.SkipSSLVerification, UpdatedAt: cfg.UpdatedAt,
+		SkipBefore: st.skipBefore, Drain: st.drain, Label: st.label,
 	}
 	if c.sealer == nil {
 		d.Endpoint = cfg.Endpoint
@@ -174,8 +177,15 @@ func (c *configs) put(ctx context.Context, id string, st stored) error {
 	return err
 }
 
-// watch forgets what others change, until ctx ends; changed is told of it.
-func (c *configs) watch(ctx context.Context, changed func(id string, revision uint64)) error {
+// remove deletes the webhook if it still has the revision.
+func (c *configs) remove(ctx context.Context, id string, revision uint64) error {
+	defer c.forget(id)
+	return c.store.Delete(ctx, webhookKey(id), revision)
+}
+
+// watch forgets what others change, until ctx ends; changed is told of it, with
+// the document's revision and what it says of the last change.
+func (c *configs) watch(ctx context.Context, changed func(id string, revision uint64, change string)) error {
 	defer c.see(false)
 	c.see(true)
 	for change, err := range c.store.Watch(ctx, webhookPrefix) {
@@ -184,7 +194,9 @@ func (c *configs) watch(ctx context.Context, changed func(id string, revision ui
 		}
 		id := strings.TrimPrefix(change.Key, webhookPrefix)
 		c.forget(id)
-		changed(id, change.Revision)
+		var d document
+		_ = json.Unmarshal(change.Value, &d) // of one that is malformed or gone the change has no name
+		changed(id, change.Revision, d.Change)
 	}
 	return nil
 }

@@ -44,9 +44,12 @@ type letter struct {
 
 const letterVersion = 1
 
+// deadLetters is what the keys of all dead letters begin with.
+const deadLetters = "dead/"
+
 // deadPrefix is what the keys of the webhook's dead letters begin with. The
 // length keeps the prefix of one id from being that of another.
-func deadPrefix(id string) string { return "dead/" + strconv.Itoa(len(id)) + "/" + id + "/" }
+func deadPrefix(id string) string { return deadLetters + strconv.Itoa(len(id)) + "/" + id + "/" }
 
 func letterID(at store.Position) string { return fmt.Sprintf("%020d-%05d", at.Seq, at.Index) }
 
@@ -54,6 +57,11 @@ func letterID(at store.Position) string { return fmt.Sprintf("%020d-%05d", at.Se
 // interrupted one is done again.
 func (w *session) bury(ctx context.Context, x *suspect) error {
 	e, err := w.s.eventAt(ctx, w.id, x.Position)
+	if errors.Is(err, errUnreadable) {
+		// It stays frozen: the store makes a gap of it when it is to be sent again.
+		w.s.cfg.Logger.ErrorContext(ctx, "an event that was refused cannot be read any more", "webhook", w.id, "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -82,7 +90,10 @@ func (w *session) bury(ctx context.Context, x *suspect) error {
 	return nil
 }
 
-// eventAt returns the event at the position.
+var errUnreadable = errors.New("it cannot be read any more")
+
+// eventAt returns the event at the position. It returns errUnreadable if the
+// store has lost it.
 func (s *Shipper) eventAt(ctx context.Context, id string, at store.Position) (store.Event, error) {
 	for e, err := range s.store.Read(ctx, id, store.From{Position: at}) {
 		if err != nil && !errors.Is(err, store.ErrDamaged) {
@@ -93,7 +104,7 @@ func (s *Shipper) eventAt(ctx context.Context, id string, at store.Position) (st
 		}
 		break
 	}
-	return store.Event{}, fmt.Errorf("shipper: the event at %s of webhook %q cannot be read any more", letterID(at), id)
+	return store.Event{}, fmt.Errorf("shipper: the event at %s of webhook %q: %w", letterID(at), id, errUnreadable)
 }
 
 // DeadLetters yields the webhook's dead letters, the oldest event first.

@@ -21,30 +21,30 @@ type deliverers struct {
 	s    *Shipper
 	most int
 
-	mu     sync.Mutex
-	byID   map[string]*list.Element // of *deliverer
-	recent list.List                // the latest first
+	mu       sync.Mutex
+	byStream map[string]*list.Element // of *deliverer
+	recent   list.List                // the latest first
 }
 
 // deliverer delivers to one webhook as it is configured.
 type deliverer struct {
 	*delivery.Deliverer
-	id       string
-	revision uint64
-	probing  atomic.Bool // deliveries have one attempt
+	stream  string
+	change  string      // that made the configuration
+	probing atomic.Bool // deliveries have one attempt
 }
 
 func newDeliverers(s *Shipper) *deliverers {
-	return &deliverers{s: s, most: s.cfg.Workers + s.cfg.SlowWorkers, byID: map[string]*list.Element{}}
+	return &deliverers{s: s, most: s.cfg.Workers + s.cfg.SlowWorkers, byStream: map[string]*list.Element{}}
 }
 
-// get returns the Deliverer of the webhook's configuration.
-func (ds *deliverers) get(ctx context.Context, id string, st *stored) (*deliverer, error) {
+// get returns the Deliverer of the webhook's configuration for a stream.
+func (ds *deliverers) get(ctx context.Context, stream, id string, st *stored) (*deliverer, error) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	if at := ds.byID[id]; at != nil {
+	if at := ds.byStream[stream]; at != nil {
 		d, _ := at.Value.(*deliverer)
-		if d.revision == st.revision {
+		if d.change == st.change {
 			ds.recent.MoveToFront(at)
 			return d, nil
 		}
@@ -54,7 +54,8 @@ func (ds *deliverers) get(ctx context.Context, id string, st *stored) (*delivere
 	if err != nil {
 		return nil, err
 	}
-	ds.byID[id] = ds.recent.PushFront(d)
+	d.stream = stream
+	ds.byStream[stream] = ds.recent.PushFront(d)
 	if ds.recent.Len() > ds.most {
 		ds.remove(ds.recent.Back())
 	}
@@ -64,7 +65,7 @@ func (ds *deliverers) get(ctx context.Context, id string, st *stored) (*delivere
 // remove forgets a Deliverer. A delivery under way goes on.
 func (ds *deliverers) remove(at *list.Element) {
 	d, _ := ds.recent.Remove(at).(*deliverer)
-	delete(ds.byID, d.id)
+	delete(ds.byStream, d.stream)
 	d.Close()
 }
 
@@ -84,7 +85,7 @@ func (s *Shipper) newDeliverer(ctx context.Context, id string, st *stored) (*del
 		}
 		s.warnInsecure(ctx, id, &st.config)
 	}
-	d := &deliverer{id: id, revision: st.revision}
+	d := &deliverer{change: st.change}
 	cfg := s.cfg.Delivery
 	cfg.Endpoint = st.config.Endpoint
 	cfg.Authorization = st.config.Authorization
@@ -107,21 +108,26 @@ func (s *Shipper) newDeliverer(ctx context.Context, id string, st *stored) (*del
 	return d, nil
 }
 
-// attemptHook tells the flight of a delivery what happens.
+// attemptHook tells who delivers what happens.
 type attemptHook struct{}
 
 type flightKey struct{}
 
+type attemptObserver interface {
+	attemptStarted()
+	attemptFinished(ctx context.Context, result delivery.Result)
+}
+
 // AttemptStarted implements [delivery.AttemptStartedHook].
 func (attemptHook) AttemptStarted(ctx context.Context, _ delivery.Result) {
-	if f, ok := ctx.Value(flightKey{}).(*flight); ok {
+	if f, ok := ctx.Value(flightKey{}).(attemptObserver); ok {
 		f.attemptStarted()
 	}
 }
 
 // AttemptFinished implements [delivery.AttemptFinishedHook].
 func (attemptHook) AttemptFinished(ctx context.Context, result delivery.Result) {
-	if f, ok := ctx.Value(flightKey{}).(*flight); ok {
+	if f, ok := ctx.Value(flightKey{}).(attemptObserver); ok {
 		f.attemptFinished(ctx, result)
 	}
 }

@@ -45,6 +45,11 @@
 // in the stream, which says how many events are missing, from when to when, and
 // why: no hole is silent.
 //
+// # Replay
+//
+// [Shipper.StartReplay] sends what was recorded in a range of time again, as far
+// as the store still has it, beside the live events.
+//
 // # Secrets
 //
 // Authorizations are stored sealed: AES-256-GCM under Config.Keys, bound to the

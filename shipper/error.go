@@ -22,6 +22,9 @@ var (
 	// store is durable, and Config.Keys is empty.
 	ErrNoKey = errors.New("shipper: an authorization is stored only sealed: set Config.Keys")
 
+	// ErrReplayRunning refuses a replay job while the one before is running.
+	ErrReplayRunning = errors.New("shipper: a replay job is running")
+
 	// ErrNotFound tells that there is no such dead letter.
 	ErrNotFound = store.ErrNotFound
 )

@@ -78,8 +78,9 @@ func boolByte(b bool) byte {
 	return 0
 }
 
-// parseEvent reads a stored event into e, whose attributes it uses again.
-func parseEvent(e *auditlog.Event, data []byte) error {
+// parseEvent reads a stored event into e, whose attributes it uses again. The
+// event refers to text, which is the same as data.
+func parseEvent(e *auditlog.Event, data []byte, text string) error {
 	if len(data) < 3 {
 		return errEvent
 	}
@@ -87,8 +88,7 @@ func parseEvent(e *auditlog.Event, data []byte) error {
 		return fmt.Errorf("the stored event has version %d; this program reads %d", data[0], eventVersion)
 	}
 	flags, severity := data[1], cef.Severity(data[2])
-	// One string holds all texts, so that they cost one allocation.
-	r := reader{data: data[3:], text: string(data[3:])}
+	r := reader{data: data[3:], text: text[3:]}
 	*e = auditlog.Event{Attributes: e.Attributes[:0]}
 	e.Severity = severity
 	e.CEFVersion = int(r.varint())

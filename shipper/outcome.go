@@ -1,15 +1,17 @@
 package shipper
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
+	"unsafe"
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/delivery"
+	"github.com/seed-6bcf82c5/auditlog/signature"
 	"github.com/seed-6bcf82c5/auditlog/status"
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
@@ -34,40 +36,51 @@ func (e *unsendableError) Unwrap() error { return e.err }
 // payload is buffers that deliveries use again.
 type payload struct {
 	body  []byte
+	line  []byte // not signed yet
 	event auditlog.Event
 }
 
 var payloads = sync.Pool{New: func() any { return new(payload) }}
 
-// deliver sends the batch.
-func (w *session) deliver(ctx context.Context, st *stored, d *deliverer, f *flight) outcome {
-	ctx, err := w.take(ctx, f)
-	if err != nil {
-		return outcome{f: f, err: err}
+// free gives the buffers back, unless they have grown large.
+func (p *payload) free() {
+	if max(cap(p.body), cap(p.line)) <= 2*delivery.DefaultBatchBytes {
+		clear(p.event.Attributes[:cap(p.event.Attributes)]) // they refer to the batch
+		p.event = auditlog.Event{Attributes: p.event.Attributes[:0]}
+		payloads.Put(p)
 	}
-	defer w.land(f)
-	f.began = w.s.cfg.Clock.Now()
+}
+
+// prepare makes the body of a batch, in the format that the webhook is
+// configured for. The caller frees it.
+func (s *Shipper) prepare(id string, st *stored, batch *store.Batch) (*payload, error) {
 	p, _ := payloads.Get().(*payload)
-	defer func() {
-		if cap(p.body) <= 2*delivery.DefaultBatchBytes {
-			payloads.Put(p)
-		}
-	}()
-	if err := w.encode(p, auditlog.Format(st.config.LogFormat), f.batch.Events); err != nil {
-		return outcome{f: f, err: err}
+	err := s.encode(p, id, auditlog.Format(st.config.LogFormat), batch.Events)
+	if err == nil && len(p.body) > s.cfg.Batch.Bytes && len(batch.Events) > 1 {
+		err = errTooLarge
 	}
-	if len(p.body) > w.s.cfg.Batch.Bytes && len(f.batch.Events) > 1 {
-		return outcome{f: f, err: errTooLarge}
+	if err != nil {
+		p.free()
+		return nil, err
 	}
-	result, err := d.Deliver(ctx, delivery.Batch{ID: f.batch.ID, Body: p.body})
-	return outcome{f: f, result: result, err: err}
+	return p, nil
+}
+
+// send delivers a batch.
+func (s *Shipper) send(ctx context.Context, id string, st *stored, d *deliverer, batch store.Batch) (delivery.Result, error) {
+	p, err := s.prepare(id, st, &batch)
+	if err != nil {
+		return delivery.Result{}, err
+	}
+	defer p.free()
+	return d.Deliver(ctx, delivery.Batch{ID: batch.ID, Body: p.body})
 }
 
 // encode makes the body of a batch.
-func (w *session) encode(p *payload, format auditlog.Format, events []store.Event) error {
+func (s *Shipper) encode(p *payload, id string, format auditlog.Format, events []store.Event) error {
 	p.body = p.body[:0]
 	for i, e := range events {
-		if err := w.s.readEvent(&p.event, w.id, e.Data); err != nil {
+		if err := s.viewEvent(&p.event, id, e.Data); err != nil {
 			if isKeyError(err) {
 				return err
 			}
@@ -76,28 +89,74 @@ func (w *session) encode(p *payload, format auditlog.Format, events []store.Even
 		if i > 0 {
 			p.body = append(p.body, '\n')
 		}
-		start := len(p.body)
 		var err error
-		if p.body, err = format.Append(p.body, &p.event); err == nil && bytes.IndexByte(p.body[start:], '\n') >= 0 {
-			err = errors.New("it has a line break as " + string(format))
-		}
-		if err != nil {
-			return &unsendableError{err}
+		if p.body, err = s.appendLine(p.body, p, format); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// readEvent reads a stored event.
-func (s *Shipper) readEvent(e *auditlog.Event, id string, data []byte) error {
-	if len(data) > 0 && data[0] == sealVersion {
-		opened, err := s.configs.open(data, sealed{webhook: id, field: "event"})
+// appendLine appends the line of the payload's event.
+func (s *Shipper) appendLine(dst []byte, p *payload, format auditlog.Format) ([]byte, error) {
+	_, signed := p.event.Get(auditlog.SignatureKey)
+	if s.cfg.Signer == nil || signed {
+		dst, err := format.Append(dst, &p.event)
 		if err != nil {
-			return err
+			return nil, &unsendableError{err}
 		}
-		data = opened
+		return dst, nil
 	}
-	return parseEvent(e, data)
+	var err error
+	if p.line, err = format.Append(p.line[:0], &p.event); err != nil {
+		return nil, &unsendableError{err}
+	}
+	dst, err = s.cfg.Signer.Append(dst, p.line)
+	if refused, ok := errors.AsType[*signature.SyntaxError](err); ok {
+		return nil, &unsendableError{refused}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("shipper: a line cannot be signed: %w", err)
+	}
+	return dst, nil
+}
+
+// deliver sends the batch.
+func (w *session) deliver(ctx context.Context, d *deliverer, f *flight) outcome {
+	defer f.payload.free()
+	ctx, err := w.take(ctx, f)
+	if err != nil {
+		return outcome{f: f, err: err}
+	}
+	defer w.land(f)
+	result, err := d.Deliver(ctx, delivery.Batch{ID: f.batch.ID, Body: f.payload.body})
+	return outcome{f: f, result: result, err: err}
+}
+
+// readEvent reads a stored event, which owns its memory.
+func (s *Shipper) readEvent(e *auditlog.Event, id string, data []byte) error {
+	data, err := s.unsealed(id, data)
+	if err != nil {
+		return err
+	}
+	return parseEvent(e, data, string(data))
+}
+
+// viewEvent is readEvent for an event that is used only while data is there.
+func (s *Shipper) viewEvent(e *auditlog.Event, id string, data []byte) error {
+	data, err := s.unsealed(id, data)
+	if err != nil {
+		return err
+	}
+	return parseEvent(e, data, unsafe.String(unsafe.SliceData(data), len(data))) // nobody changes data
+}
+
+// unsealed returns the stored form of an event that may be sealed.
+func (s *Shipper) unsealed(id string, data []byte) ([]byte, error) {
+	if len(data) > 0 && data[0] == sealVersion {
+		return s.configs.open(data, sealed{webhook: id, field: "event"})
+	}
+	return data, nil
 }
 
 // settle does what the outcome asks for. It returns a wait if the session is to
@@ -112,7 +171,7 @@ func (w *session) settle(ctx context.Context, st *stored, d *deliverer, o *outco
 	case o.err == nil:
 		d.probing.Store(false)
 		return w.accepted(ctx, st, o)
-	case w.stopped(o.err, failure):
+	case brokenOff(o.err, failure):
 		return &store.Wait{}, nil
 	case errors.Is(o.err, errTooLarge), errors.As(o.err, &unsendable) && !alone:
 		return nil, w.claim.Split(ctx, o.f.batch.ID)
@@ -147,8 +206,8 @@ func blamesEvents(code int) bool {
 	return false
 }
 
-// stopped tells whether the delivery was broken off.
-func (w *session) stopped(err error, failure *delivery.Error) bool {
+// brokenOff tells whether the delivery was broken off.
+func brokenOff(err error, failure *delivery.Error) bool {
 	return errors.Is(err, errReconfigured) || errors.Is(err, ErrClosed) || errors.Is(err, store.ErrClaimLost) ||
 		failure != nil && failure.Reason == delivery.ReasonCanceled
 }
@@ -226,7 +285,7 @@ func (w *session) suspect(st *stored, o *outcome) {
 	}
 	last := o.result.Last()
 	w.progress.Suspects = append(w.progress.Suspects, suspect{
-		Batch: id, Position: o.f.batch.Events[0].Position, Refused: last.Time.UTC(), Revision: st.revision,
+		Batch: id, Position: o.f.batch.Events[0].Position, Refused: last.Time.UTC(), Change: st.change,
 		Code: last.Status, Reason: reason(last),
 	})
 	if len(w.progress.Suspects) >= maxSuspects {
@@ -259,7 +318,7 @@ func (w *session) hold(ctx context.Context, st *stored, reason string) (store.Wa
 	}
 	now := w.s.cfg.Clock.Now().UTC()
 	w.mu.Lock()
-	h := hold{Since: now, Interval: w.s.cfg.ProbeFirst, Revision: st.revision, Reason: reason}
+	h := hold{Since: now, Interval: w.s.cfg.ProbeFirst, Change: st.change, Reason: reason}
 	if old := w.progress.Hold; old != nil {
 		h.Since, h.Interval = old.Since, min(2*old.Interval, w.s.cfg.ProbeMax)
 	}

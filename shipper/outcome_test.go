@@ -1,6 +1,7 @@
 package shipper_test
 
 import (
+	"log/slog"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -8,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-6bcf82c5/auditlog/shipper"
 	"github.com/seed-6bcf82c5/auditlog/status"
+	"github.com/seed-6bcf82c5/auditlog/store/memstore"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
@@ -167,5 +170,28 @@ func TestRefusedAlone(t *testing.T) {
 		require.Equal(t, []string{"bad"}, s.letters())
 		require.Equal(t, []string{"good"}, s.endpoint.names())
 		require.Zero(t, s.report().Suspects)
+	})
+}
+
+// Retention takes a suspect while its webhook is held: others are delivered then,
+// and a gap tells of it.
+func TestSuspectExpires(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st, err := memstore.Open(memstore.Config{Retention: 10 * time.Minute, Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, st.Close()) }()
+		s := start(t, newEndpoint(t, refusing(http.StatusBadRequest, "bad")), st)
+		s.configure()
+		s.record("bad")
+		pass(time.Minute)
+		require.Equal(t, 1, s.report().Suspects)
+		pass(time.Hour)
+		s.record("good", "better")
+		pass(10 * time.Minute)
+		require.Equal(t, []string{shipper.GapClass, "good", "better"}, s.endpoint.names())
+		require.Empty(t, s.letters())
+		require.Zero(t, s.report().Suspects)
+		require.Zero(t, s.report().Unsent)
 	})
 }

@@ -22,6 +22,10 @@ const (
 	TestClass = "AUDIT_LOG_TEST"
 )
 
+// gapSeverity is a number, as those of other events: receivers of JSON tell the
+// type of a field by the first event that they see.
+const gapSeverity cef.Severity = 10
+
 // own returns an event of the Shipper itself.
 func (s *Shipper) own(class, name string, severity cef.Severity, attributes ...auditlog.Attribute) auditlog.Event {
 	now := s.cfg.Clock.Now().UTC().Truncate(time.Second)
@@ -37,11 +41,11 @@ func (s *Shipper) own(class, name string, severity cef.Severity, attributes ...a
 // the endpoint fails they wait where they are, since the event of a gap could
 // outlive the retention too. It reports whether it changed anything.
 func (w *session) tellGaps(ctx context.Context, state *store.State) (bool, error) {
-	if len(state.Gaps) == 0 || w.noGaps || w.progress.Status.Failing && state.Events > 0 {
+	if len(state.Gaps) == 0 || w.noGaps || w.failing() && state.Events > 0 {
 		return false, nil
 	}
 	for _, gap := range state.Gaps {
-		e := w.s.own(GapClass, "Audit log events were lost", cef.SeverityVeryHigh,
+		e := w.s.own(GapClass, "Audit log events were lost", gapSeverity,
 			auditlog.String("reason", string(gap.Reason)),
 			auditlog.Int("cnt", gap.Events),
 			auditlog.Time("start", gap.First),
@@ -97,7 +101,7 @@ func (s *Shipper) Test(ctx context.Context, id string) (delivery.Result, error) 
 	}
 	e := s.own(TestClass, "Audit log test event", 0,
 		auditlog.String("msg", "This event was sent to test the webhook; nothing has happened."))
-	line, err := auditlog.Format(st.config.LogFormat).Append(nil, &e)
+	line, err := s.appendLine(nil, &payload{event: e}, auditlog.Format(st.config.LogFormat))
 	if err != nil {
 		return delivery.Result{}, err
 	}

@@ -1,6 +1,7 @@
 package shipper
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,27 +18,29 @@ const MaxAttempts = 100
 
 // Attempt is an entry of a webhook's delivery log: one HTTP request.
 type Attempt struct {
-	Time     time.Time     `json:"t"`
-	Duration time.Duration `json:"d"`
-	Code     int           `json:"c,omitzero"` // the HTTP status; 0 if there was no answer
-	Events   int           `json:"e"`
-	Bytes    int           `json:"b"`          // of the body before compression
-	Batch    string        `json:"i"`          // the Webhook-Id
-	Reason   string        `json:"r,omitzero"` // why it failed, with the beginning of the answer
+	Time     time.Time
+	Duration time.Duration
+	Code     int // the HTTP status; 0 if there was no answer
+	Events   int
+	Bytes    int    // of the body before compression
+	Batch    string // the Webhook-Id
+	Reason   string // why it failed, with the beginning of the answer
 }
 
 // OK reports whether the attempt delivered its batch.
 func (a Attempt) OK() bool { return a.Code >= 200 && a.Code <= 299 }
 
 // progress is what is stored with a stream besides the events: what became of
-// deliveries.
+// deliveries. It is JSON, a line break, then the attempts, which are many and
+// change with each of them, in a form that costs less.
 type progress struct {
 	Version  int          `json:"version"`
-	Status   status.State `json:"status"` // Configured is true: whether it is, the configuration knows
+	Webhook  string       `json:"webhook"` // as stored.created
+	Status   status.State `json:"status"`  // Configured is true: whether it is, the configuration knows
 	Skipped  time.Time    `json:"skipped,omitzero"`
 	Hold     *hold        `json:"hold,omitempty"`
 	Suspects []suspect    `json:"suspects,omitempty"`
-	Attempts []Attempt    `json:"attempts,omitempty"` // the oldest first
+	Attempts []Attempt    `json:"-"` // the oldest first
 }
 
 const progressVersion = 1
@@ -47,7 +50,7 @@ type hold struct {
 	Since    time.Time     `json:"since"`
 	Until    time.Time     `json:"until"` // the next probe
 	Interval time.Duration `json:"interval"`
-	Revision uint64        `json:"revision"` // of the configuration that failed
+	Change   string        `json:"change"` // that made the configuration that failed
 	Reason   string        `json:"reason"`
 }
 
@@ -57,27 +60,32 @@ type suspect struct {
 	Batch    string         `json:"batch"`
 	Position store.Position `json:"position"`
 	Refused  time.Time      `json:"refused"` // first
-	Revision uint64         `json:"revision"`
+	Change   string         `json:"change"`  // as of a hold
 	Code     int            `json:"code"`
 	Reason   string         `json:"reason"`
 }
 
-// newProgress is that of a stream that nothing was sent of.
-func newProgress() progress {
-	return progress{Version: progressVersion, Status: status.State{Configured: true}}
+// newProgress is that of a webhook to which nothing was sent.
+func newProgress(webhook string) progress {
+	return progress{Version: progressVersion, Webhook: webhook, Status: status.State{Configured: true}}
 }
 
 // parseProgress reads the status of a stream.
 func parseProgress(id string, data []byte) (progress, error) {
 	if data == nil {
-		return newProgress(), nil
+		return newProgress(""), nil
 	}
+	head, attempts, _ := bytes.Cut(data, []byte("\n"))
 	var p progress
-	if err := json.Unmarshal(data, &p); err != nil {
+	if err := json.Unmarshal(head, &p); err != nil {
 		return progress{}, fmt.Errorf("shipper: the stored status of webhook %q is malformed: %w", id, err)
 	}
 	if p.Version != progressVersion {
 		return progress{}, fmt.Errorf("shipper: the stored status of webhook %q has version %d; this program reads %d", id, p.Version, progressVersion)
+	}
+	var err error
+	if p.Attempts, err = parseAttempts(attempts); err != nil {
+		return progress{}, fmt.Errorf("shipper: the stored status of webhook %q: %w", id, err)
 	}
 	return p, nil
 }
@@ -88,7 +96,7 @@ func (p *progress) encode() []byte {
 	if err != nil { // its times are those of a clock
 		panic(err)
 	}
-	return data
+	return appendAttempts(append(data, '\n'), p.Attempts)
 }
 
 // clone returns a copy that later changes do not touch.
@@ -98,12 +106,23 @@ func (p *progress) clone() progress {
 	return c
 }
 
-// of forgets what belongs to another configuration than that of the revision.
-func (p *progress) of(revision uint64) {
-	if p.Hold != nil && p.Hold.Revision != revision {
+// of forgets what belongs to another configuration, and everything of a webhook
+// that was deleted.
+func (p *progress) of(st *stored) {
+	if p.Webhook != st.created {
+		*p = newProgress(st.created)
+	}
+	if p.Hold != nil && p.Hold.Change != st.change {
 		p.Hold = nil
 	}
-	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool { return x.Revision != revision })
+	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool { return x.Change != st.change })
+}
+
+// keep forgets the suspects that retention has taken, or that were acknowledged.
+func (p *progress) keep(all []store.Frozen) {
+	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool {
+		return !slices.ContainsFunc(all, func(f store.Frozen) bool { return f.ID == x.Batch && !f.Acked })
+	})
 }
 
 // attempt adds an attempt to the log and the status.

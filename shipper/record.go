@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/store"
@@ -51,7 +52,9 @@ func (s *Shipper) RecordOnce(ctx context.Context, id, key string, events ...audi
 	if len(events) == 0 {
 		return nil
 	}
-	block, err := s.block(id, events)
+	b, _ := scratches.Get().(*scratch)
+	defer b.free()
+	block, err := b.fill(s, id, events)
 	if err != nil {
 		return err
 	}
@@ -59,7 +62,7 @@ func (s *Shipper) RecordOnce(ctx context.Context, id, key string, events ...audi
 	if err != nil && !isKeyError(err) { // a missing key is no reason to lose events
 		return err
 	}
-	if err == nil && !st.config.Configured() {
+	if !st.config.Configured() {
 		return &UnconfiguredError{ID: id}
 	}
 	began := s.cfg.Clock.Now()
@@ -70,17 +73,23 @@ func (s *Shipper) RecordOnce(ctx context.Context, id, key string, events ...audi
 	}); err != nil {
 		return err
 	}
-	s.totals.recorded(len(block), bytes)
-	for _, h := range s.hooks.recorded {
-		h.Recorded(ctx, id, len(block), bytes, s.cfg.Clock.Now().Sub(began))
-	}
+	s.recorded(ctx, id, len(block), bytes, began)
 	return nil
 }
 
-// scratch is buffers that Record uses again.
+// recorded counts events that were accepted, and tells the hooks.
+func (s *Shipper) recorded(ctx context.Context, id string, events, bytes int, began time.Time) {
+	s.totals.recorded(events, bytes)
+	for _, h := range s.hooks.recorded {
+		h.Recorded(ctx, id, events, bytes, s.cfg.Clock.Now().Sub(began))
+	}
+}
+
+// scratch is buffers that Record uses again: a store keeps nothing of a block.
 type scratch struct {
 	line, data []byte
 	ends       []int
+	block      store.Block
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -88,21 +97,27 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 // maxScratch is how much of a buffer is kept.
 const maxScratch = 1 << 20
 
+// free gives the buffers back, unless they have grown large.
+func (b *scratch) free() {
+	if cap(b.line) < maxScratch && cap(b.data) < maxScratch {
+		scratches.Put(b)
+	}
+}
+
 // block returns the events as they are stored.
 func (s *Shipper) block(id string, events []auditlog.Event) (store.Block, error) {
+	return new(scratch).fill(s, id, events)
+}
+
+// fill returns the events as they are stored, in the buffers.
+func (b *scratch) fill(s *Shipper, id string, events []auditlog.Event) (store.Block, error) {
 	if len(events) == 0 {
 		return nil, nil
 	}
 	if len(events) > MaxRecordEvents {
 		return nil, &store.SizeError{Field: "the call's events", Size: len(events), Max: MaxRecordEvents}
 	}
-	b, _ := scratches.Get().(*scratch)
-	defer func() {
-		if cap(b.line) < maxScratch && cap(b.data) < maxScratch {
-			scratches.Put(b)
-		}
-	}()
-	b.data, b.ends = b.data[:0], b.ends[:0]
+	b.data, b.ends, b.block = b.data[:0], b.ends[:0], b.block[:0]
 	for i := range events {
 		e := &events[i]
 		if e.Time.IsZero() && e.Prefix == "" {
@@ -124,15 +139,12 @@ func (s *Shipper) block(id string, events []auditlog.Event) (store.Block, error)
 	if len(b.data) > store.MaxBlockBytes {
 		return nil, &store.SizeError{Field: "the call's bytes", Size: len(b.data), Max: store.MaxBlockBytes}
 	}
-	// The store must not keep the block, but a call that is given up may still
-	// be reading it: it gets a copy of its own.
-	data, start := append([]byte(nil), b.data...), 0
-	block := make(store.Block, len(b.ends))
-	for i, end := range b.ends {
-		block[i] = data[start:end:end]
+	start := 0
+	for _, end := range b.ends {
+		b.block = append(b.block, b.data[start:end:end])
 		start = end
 	}
-	return block, nil
+	return b.block, nil
 }
 
 // check reports why the event cannot be taken.

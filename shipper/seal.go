@@ -35,6 +35,18 @@ func NewKey(secret []byte) (Key, error) {
 	return Key{id: [8]byte(id[:8]), secret: func() []byte { return kept[:] }}, nil
 }
 
+// processKey seals what is lost with the process: the next Shipper over the same
+// store must open it too.
+var processKey = sync.OnceValue(func() Key {
+	secret := make([]byte, KeyBytes)
+	_, _ = rand.Read(secret) // never fails
+	key, err := NewKey(secret)
+	if err != nil { // its length is right
+		panic(err)
+	}
+	return key
+})
+
 // ID returns the key's id: 16 hexadecimal digits, which sealed values name it by.
 func (k Key) ID() string { return hex.EncodeToString(k.id[:]) }
 
@@ -161,13 +173,16 @@ func (c sealed) bytes() []byte {
 // KeyError tells of a sealed value that cannot be opened. It never has the
 // value.
 type KeyError struct {
-	Webhook string // the webhook's id
-	Field   string // what was sealed: "authorization", "endpoint" or "event"
+	Webhook string // the webhook's id, empty for what Seal has sealed
+	Field   string // what was sealed: "authorization", "endpoint" or "event", or the purpose
 	KeyID   string // the key it names; empty if it names none
 	Reason  string
 }
 
 // Error names webhook, field and key.
 func (e *KeyError) Error() string {
+	if e.Webhook == "" {
+		return fmt.Sprintf("shipper: cannot open what was sealed with key %q as %q: %s", e.KeyID, e.Field, e.Reason)
+	}
 	return fmt.Sprintf("shipper: cannot open the %s of webhook %q, sealed with key %q: %s", e.Field, e.Webhook, e.KeyID, e.Reason)
 }

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-6bcf82c5/auditlog/delivery"
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
 
@@ -38,68 +37,34 @@ type session struct {
 	noGaps   bool            // there was no room for the event of a gap
 
 	mu       sync.Mutex
+	loaded   bool // progress is there
 	progress progress
-	revision uint64 // of the configuration in use
+	unsaved  bool    // progress has something that is not stored
+	using    version // of the configuration
+	latest   uint64  // revision of it that was seen
 	flights  map[*flight]struct{}
 	broken   error // why nothing more is sent
 }
 
-// flight is a delivery under way.
-type flight struct {
-	w          *session
-	batch      store.Batch
-	began      time.Time
-	cancel     context.CancelCauseFunc
-	attempting bool // guarded by w.mu
+// version tells configurations apart: each write has a revision, each change, of
+// which another seal is none, a name.
+type version struct {
+	revision uint64
+	change   string
 }
 
-// serve runs a session and gives the stream back.
-func (s *Shipper) serve(claim store.Claim, p *place) {
-	defer p.leave()
-	w := &session{
-		s: s, claim: claim, id: claim.Stream(), place: p,
-		returned: map[string]bool{}, flights: map[*flight]struct{}{}, progress: newProgress(),
-	}
-	s.mu.Lock()
-	s.active[w.id] = w
-	s.mu.Unlock()
-
-	ctx, cancel := context.WithCancelCause(s.working)
-	var minding sync.WaitGroup
-	minding.Go(func() { w.mind(ctx, cancel) })
-	wait, err := w.work(ctx)
-	cancel(nil)
-	minding.Wait()
-
-	s.mu.Lock()
-	if s.active[w.id] == w {
-		delete(s.active, w.id)
-	}
-	s.mu.Unlock()
-	if err != nil && !errors.Is(err, store.ErrClaimLost) && !s.ended(err) {
-		s.cfg.Logger.Error("a webhook could not be served", "webhook", w.id, "error", err)
-		wait = store.Wait{After: retryStore}
-	}
-	err = claim.Release(context.WithoutCancel(ctx), wait)
-	if err != nil && !errors.Is(err, store.ErrClaimLost) && !s.ended(err) {
-		s.cfg.Logger.Warn("the claim of a webhook could not be given back, it will expire", "webhook", w.id, "error", err)
-	}
-}
-
-// mind makes a session that takes long step aside, and keeps its claim.
-func (w *session) mind(ctx context.Context, cancel context.CancelCauseFunc) {
-	for w.s.cfg.Clock.Sleep(ctx, slowAfter) == nil {
-		w.place.stepAside()
-		if err := w.claim.Keep(ctx); errors.Is(err, store.ErrClaimLost) {
-			w.interrupt(err)
-			cancel(err)
-			return
-		}
-	}
-}
-
-// work serves the webhook and returns when it is to be served next.
+// work implements worker. What is known and not stored yet is stored at the end:
+// the next session goes on from there.
 func (w *session) work(ctx context.Context) (store.Wait, error) {
+	wait, err := w.run(ctx)
+	if w.dirty() {
+		err = errors.Join(err, w.claim.Save(context.WithoutCancel(ctx), w.encoded()))
+	}
+	return wait, err
+}
+
+// run serves the webhook and returns when it is to be served next.
+func (w *session) run(ctx context.Context) (store.Wait, error) {
 	state, err := w.claim.State(ctx)
 	if err != nil {
 		return store.Wait{}, err
@@ -116,10 +81,15 @@ func (w *session) work(ctx context.Context) (store.Wait, error) {
 	if err != nil {
 		return store.Wait{}, err
 	}
-	p.of(st.revision)
+	p.of(&st)
+	p.keep(state.Frozen)
 	w.mu.Lock()
-	w.progress, w.revision = p, st.revision
+	w.loaded, w.progress, w.using = true, p, version{st.revision, st.change}
+	older := w.using.revision < w.latest
 	w.mu.Unlock()
+	if older { // it was changed just now
+		return store.Wait{}, nil
+	}
 	if !st.config.Enabled && (st.drain == 0 || state.Next.Seq > st.drain) {
 		w.s.setHeld(w.id, false)
 		return store.Wait{After: store.UntilWoken}, nil
@@ -133,7 +103,7 @@ func (w *session) work(ctx context.Context) (store.Wait, error) {
 			return store.Wait{After: left}, nil
 		}
 	}
-	d, err := w.s.deliverers.get(ctx, w.id, &st)
+	d, err := w.s.deliverers.get(ctx, w.id, w.id, &st)
 	if err != nil {
 		return w.hold(ctx, &st, err.Error())
 	}
@@ -165,56 +135,81 @@ func (w *session) skip(ctx context.Context, st *stored) error {
 }
 
 // ship sends batches, as many at a time as allowed, until there is a reason to
-// stop.
+// stop. While one is under way the one before it is acknowledged and the one
+// after it is made ready.
 func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wait, error) {
-	inFlight := w.s.cfg.InFlight
-	if w.progress.Hold != nil || len(w.progress.Suspects) > 0 || !st.config.Enabled {
-		inFlight = 1
-	}
-	outcomes := make(chan outcome)
-	flying := 0
-	var stop *store.Wait
-	var failed error
-	for begun := 0; ; {
-		for stop == nil && failed == nil && flying < inFlight {
-			if begun >= sessionBatches || w.place.isSlow() && begun > 0 || w.s.closing.Err() != nil {
-				stop = &store.Wait{}
-				break
-			}
-			f, wait, err := w.next(ctx, st, flying == 0)
-			if err != nil {
-				failed = err
-				break
-			}
-			if f == nil && wait == nil { // when those under way have ended
-				break
-			}
-			if wait != nil {
-				stop = wait
-				break
-			}
+	var (
+		outcomes = make(chan outcome)
+		landed   []outcome // not settled yet
+		ready    *flight   // made ready, not begun
+		begun    int
+		flying   int
+		stop     *store.Wait
+		failed   error
+	)
+	for {
+		if done := stop != nil || failed != nil; done {
+			ready = nil // it stays frozen
+		}
+		careful := w.careful(st)
+		switch most := w.s.cfg.InFlight; {
+		case ready != nil && flying < most && (len(landed) == 0 || !careful && landed[0].err == nil):
+			f := ready
+			ready = nil
 			begun++
 			flying++
-			go func() { outcomes <- w.deliver(ctx, st, d, f) }()
-		}
-		if flying == 0 {
-			if failed == nil && stop == nil {
-				stop = &store.Wait{}
+			go func() { outcomes <- w.deliver(ctx, d, f) }()
+		case len(landed) > 0:
+			o := landed[0]
+			landed = landed[1:]
+			wait, err := w.settle(ctx, st, d, &o)
+			failed = errors.Join(failed, err)
+			if wait == nil && o.err != nil && ready != nil {
+				wait = &store.Wait{} // what came of the batch goes before the one made ready
 			}
-			break
+			if wait != nil && (stop == nil || *stop == store.Wait{}) {
+				stop = wait
+			}
+		case stop == nil && failed == nil && ready == nil && (flying == 0 || !careful):
+			if w.enough(begun) {
+				stop = &store.Wait{}
+				continue
+			}
+			f, wait, err := w.next(ctx, st, flying == 0)
+			switch {
+			case err != nil:
+				failed = err
+			case wait != nil:
+				stop = wait
+			case f == nil: // it depends on those under way
+				landed = append(landed, <-outcomes)
+				flying--
+			default:
+				if f.payload, err = w.s.prepare(w.id, st, &f.batch); err != nil {
+					landed = append(landed, outcome{f: f, err: err})
+				} else {
+					ready = f
+				}
+			}
+		case flying > 0:
+			landed = append(landed, <-outcomes)
+			flying--
+		case failed != nil:
+			return store.Wait{}, failed
+		default:
+			return *stop, nil
 		}
-		o := <-outcomes
-		flying--
-		wait, err := w.settle(ctx, st, d, &o)
-		if wait != nil && (stop == nil || *stop == store.Wait{}) {
-			stop = wait
-		}
-		failed = errors.Join(failed, err)
 	}
-	if failed != nil {
-		return store.Wait{}, failed
-	}
-	return *stop, nil
+}
+
+// careful tells that one batch is to be settled before the next one is looked at.
+func (w *session) careful(st *stored) bool {
+	return w.progress.Hold != nil || len(w.progress.Suspects) > 0 || !st.config.Enabled
+}
+
+// enough tells that it is another webhook's turn.
+func (w *session) enough(begun int) bool {
+	return begun >= sessionBatches || w.place.isSlow() && begun > 0 || w.s.closing.Err() != nil
 }
 
 // next returns the next batch to send, or how long to wait for one, or neither
@@ -334,25 +329,41 @@ func (w *session) drainable(ctx context.Context, st *stored, state *store.State)
 	return n, nil
 }
 
-// encoded returns the progress as it is stored.
+// encoded returns the progress as it is stored, which the caller does.
 func (w *session) encoded() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.unsaved = false
 	return w.progress.encode()
 }
 
-// snapshot returns a copy of the progress.
-func (w *session) snapshot() progress {
+// dirty tells whether there is something to be stored.
+func (w *session) dirty() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.progress.clone()
+	return w.unsaved
 }
 
-// older tells whether the session's configuration is older.
-func (w *session) older(revision uint64) bool {
+// failing tells whether the last delivery failed.
+func (w *session) failing() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.revision != 0 && w.revision < revision
+	return w.progress.Status.Failing
+}
+
+// snapshot returns a copy of the progress, if it is there yet.
+func (w *session) snapshot() (progress, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.progress.clone(), w.loaded
+}
+
+// older tells whether the session's configuration is another and older one.
+func (w *session) older(revision uint64, change string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.latest = max(w.latest, revision)
+	return w.using.revision != 0 && w.using.revision < revision && w.using.change != change
 }
 
 // interrupt breaks the deliveries off.
@@ -373,54 +384,6 @@ func (w *session) finish() {
 	for f := range w.flights {
 		if !f.attempting {
 			f.cancel(ErrClosed)
-		}
-	}
-}
-
-// take begins a flight, unless the session was broken off.
-func (w *session) take(ctx context.Context, f *flight) (context.Context, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.broken != nil {
-		return nil, w.broken
-	}
-	ctx, f.cancel = context.WithCancelCause(context.WithValue(ctx, flightKey{}, f))
-	w.flights[f] = struct{}{}
-	return ctx, nil
-}
-
-func (w *session) land(f *flight) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.flights, f)
-	f.cancel(nil)
-}
-
-func (f *flight) attemptStarted() {
-	f.w.mu.Lock()
-	defer f.w.mu.Unlock()
-	f.attempting = true
-}
-
-// attemptFinished notes an attempt. If another one will follow, what is known is
-// stored, so that the status shows it.
-func (f *flight) attemptFinished(ctx context.Context, result delivery.Result) {
-	w := f.w
-	last := result.Last()
-	w.s.totals.attempt(last)
-	w.mu.Lock()
-	f.attempting = false
-	w.progress.attempt(result)
-	if w.broken != nil {
-		f.cancel(w.broken)
-	}
-	w.mu.Unlock()
-	for _, h := range w.s.hooks.attempt {
-		h.AttemptFinished(ctx, w.id, result)
-	}
-	if last.Wait > 0 {
-		if err := w.claim.Save(context.WithoutCancel(ctx), w.encoded()); err != nil && !w.s.ended(err) {
-			w.s.cfg.Logger.WarnContext(ctx, "the status of a webhook could not be stored", "webhook", w.id, "error", err)
 		}
 	}
 }

@@ -39,6 +39,9 @@ const (
 	path          = "/t0k-path-of-the-endpoint"
 	secretMark    = "t0k-"
 	hook          = "hook" // the webhook's id
+
+	http200 = http.StatusOK
+	http503 = http.StatusServiceUnavailable
 )
 
 // request is what the endpoint was sent.
@@ -73,8 +76,11 @@ const hang = -1
 
 // endpoint is an HTTPS server in memory that keeps what it is sent.
 type endpoint struct {
-	server *httptest.Server
-	pipes  *pipeListener
+	server  *httptest.Server
+	pipes   *pipeListener
+	delay   time.Duration               // of each answer
+	delayOf func(request) time.Duration // instead of it
+	body    string                      // of each answer
 
 	mu       sync.Mutex
 	answer   func(r request, n int) int // n counts from 0
@@ -111,6 +117,15 @@ func (e *endpoint) serve(w http.ResponseWriter, req *http.Request) {
 	e.mu.Lock()
 	n := len(e.requests)
 	e.requests = append(e.requests, r)
+	delay := e.delay
+	if e.delayOf != nil {
+		delay = e.delayOf(r)
+	}
+	e.mu.Unlock()
+	if !wait(req.Context(), delay) {
+		panic(http.ErrAbortHandler)
+	}
+	e.mu.Lock()
 	code := http.StatusOK
 	if e.answer != nil {
 		code = e.answer(r, n)
@@ -127,6 +142,12 @@ func (e *endpoint) serve(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	w.WriteHeader(code)
+	_, _ = io.WriteString(w, e.body)
+}
+
+// wait waits for d, unless ctx ends before.
+func wait(ctx context.Context, d time.Duration) bool {
+	return store.SystemClock{}.Sleep(ctx, d) == nil
 }
 
 // set changes the answers.
@@ -199,16 +220,26 @@ type setup struct {
 // newSetup returns a Shipper over a memory store, with a webhook that is
 // configured and switched on.
 func newSetup(t testing.TB, e *endpoint, change ...func(*shipper.Config)) *setup {
-	st, err := memstore.Open(memstore.Config{Logger: slog.New(slog.DiscardHandler)})
+	s := bare(t, e, change...)
+	s.configure()
+	return s
+}
+
+// bare is newSetup without the webhook.
+func bare(t testing.TB, e *endpoint, change ...func(*shipper.Config)) *setup {
+	return start(t, e, memory(t), change...)
+}
+
+// memory returns a memory store that is closed with the test.
+func memory(t testing.TB, change ...func(*memstore.Config)) store.Store {
+	cfg := memstore.Config{Logger: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&cfg)
+	}
+	st, err := memstore.Open(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	s := start(t, e, st, change...)
-	s.update(webhook.Patch{
-		Endpoint:      webhook.Set("https://example.com" + path),
-		Authorization: webhook.Set(webhook.NewSecret(authorization)),
-		Enabled:       webhook.Set(true),
-	})
-	return s
+	return st
 }
 
 // start returns a Shipper over the store.
@@ -226,6 +257,16 @@ func start(t testing.TB, e *endpoint, st store.Store, change ...func(*shipper.Co
 	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
 	t.Cleanup(func() { require.NotContains(t, s.logs.String(), secretMark) })
 	return s
+}
+
+// configure sets the webhook up.
+func (s *setup) configure() {
+	s.t.Helper()
+	s.update(webhook.Patch{
+		Endpoint:      webhook.Set("https://example.com" + path),
+		Authorization: webhook.Set(webhook.NewSecret(authorization)),
+		Enabled:       webhook.Set(true),
+	})
 }
 
 func (s *setup) update(patch webhook.Patch) webhook.Config {

@@ -2,7 +2,6 @@ package shipper
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -29,7 +28,7 @@ type Shipper struct {
 	running sync.WaitGroup
 
 	mu     sync.Mutex
-	active map[string]*session
+	active map[string]worker // by stream
 	held   map[string]struct{}
 }
 
@@ -45,20 +44,14 @@ func New(cfg Config) (*Shipper, error) {
 		hooks:     probeHooks(cfg.Hooks),
 		admission: newAdmission(),
 		places:    newPlaces(cfg.Workers, cfg.SlowWorkers),
-		active:    map[string]*session{}, held: map[string]struct{}{},
+		active:    map[string]worker{}, held: map[string]struct{}{},
 	}
 	if v, ok := cfg.Store.(store.Volatile); ok && v.Volatile() {
 		s.durable = false
 	}
 	keys := cfg.Keys
-	if len(keys) == 0 && !s.durable { // what is lost with the process can be sealed for as long
-		secret := make([]byte, KeyBytes)
-		_, _ = rand.Read(secret) // never fails
-		key, err := NewKey(secret)
-		if err != nil {
-			return nil, err
-		}
-		keys = []Key{key}
+	if len(keys) == 0 && !s.durable {
+		keys = []Key{processKey()}
 	}
 	var seals *sealer
 	if len(keys) > 0 {
@@ -70,6 +63,7 @@ func New(cfg Config) (*Shipper, error) {
 	s.working, s.stop = context.WithCancelCause(context.Background())
 	s.running.Go(s.watch)
 	s.running.Go(s.dispatch)
+	s.running.Go(s.resumeReplays)
 	return s, nil
 }
 
@@ -102,7 +96,7 @@ const retryStore = time.Second
 // watch follows the changes that other processes make.
 func (s *Shipper) watch() {
 	for s.closing.Err() == nil {
-		err := s.configs.watch(s.closing, func(id string, revision uint64) { s.interruptOlder(id, revision) })
+		err := s.configs.watch(s.closing, s.interruptOlder)
 		if s.ended(err) {
 			return
 		}
@@ -143,17 +137,21 @@ func (s *Shipper) interrupt(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.held, id)
-	if w := s.active[id]; w != nil {
-		w.interrupt(errReconfigured)
+	for _, stream := range [...]string{id, replayStreams + id} {
+		if w := s.active[stream]; w != nil {
+			w.interrupt(errReconfigured)
+		}
 	}
 }
 
 // interruptOlder does so if the session has an older configuration.
-func (s *Shipper) interruptOlder(id string, revision uint64) {
+func (s *Shipper) interruptOlder(id string, revision uint64, change string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w := s.active[id]; w != nil && w.older(revision) {
-		w.interrupt(errReconfigured)
+	for _, stream := range [...]string{id, replayStreams + id} {
+		if w := s.active[stream]; w != nil && w.older(revision, change) {
+			w.interrupt(errReconfigured)
+		}
 	}
 }
 

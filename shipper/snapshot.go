@@ -3,6 +3,7 @@ package shipper
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed-6bcf82c5/auditlog/delivery"
 )
@@ -10,7 +11,9 @@ import (
 // Snapshot is the Shipper's figures at a moment. Counts begin when the Shipper
 // is made; what waits is that of the store.
 type Snapshot struct {
-	Queued  Backlog // of all webhooks
+	Time time.Time // of the snapshot, by Config.Clock
+
+	Queued  Backlog // of all webhooks; a replay job under way counts as an event
 	Serving int     // webhooks that are being served
 	Held    int     // webhooks whose endpoints take nothing
 	Blocked int64   // calls of Record that wait for room
@@ -22,6 +25,7 @@ type Snapshot struct {
 	DeadLettered   int64 // events
 	Lost           int64 // events, told by gap events
 	Skipped        int64 // events, by Config.ResumeFromNow
+	Replayed       int64 // events, by replay jobs
 
 	// Attempts by what became of them.
 	Attempts Attempts
@@ -40,7 +44,7 @@ type Attempts struct {
 // totals is the counts of a Snapshot.
 type totals struct {
 	recordedEvents, recordedBytes, delivered, deliveredBytes atomic.Int64
-	deadLettered, lost, skipped, blocked                     atomic.Int64
+	deadLettered, lost, skipped, replayed, blocked           atomic.Int64
 	ok, tooMany, clientError, serverError, other, noAnswer   atomic.Int64
 }
 
@@ -78,10 +82,11 @@ func (s *Shipper) Snapshot(ctx context.Context) (Snapshot, error) {
 	s.mu.Unlock()
 	t := &s.totals
 	return Snapshot{
+		Time:   s.cfg.Clock.Now(),
 		Queued: queued, Serving: serving, Held: held, Blocked: t.blocked.Load(),
 		Recorded: t.recordedEvents.Load(), RecordedBytes: t.recordedBytes.Load(),
 		Delivered: t.delivered.Load(), DeliveredBytes: t.deliveredBytes.Load(),
-		DeadLettered: t.deadLettered.Load(), Lost: t.lost.Load(), Skipped: t.skipped.Load(),
+		DeadLettered: t.deadLettered.Load(), Lost: t.lost.Load(), Skipped: t.skipped.Load(), Replayed: t.replayed.Load(),
 		Attempts: Attempts{
 			OK: t.ok.Load(), TooMany: t.tooMany.Load(), ClientError: t.clientError.Load(),
 			ServerError: t.serverError.Load(), Other: t.other.Load(), NoAnswer: t.noAnswer.Load(),

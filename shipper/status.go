@@ -63,13 +63,13 @@ func (s *Shipper) Report(ctx context.Context, id string) (Report, error) {
 		return Report{}, err
 	}
 	s.mu.Lock()
-	if w := s.active[id]; w != nil {
-		if now := w.snapshot(); now.newer(&p) {
+	if w, ok := s.active[id].(*session); ok {
+		if now, ok := w.snapshot(); ok {
 			p = now
 		}
 	}
 	s.mu.Unlock()
-	p.of(st.revision)
+	p.of(&st)
 	r := Report{Unsent: state.Backlog, Suspects: len(p.Suspects), Gaps: state.Gaps, Attempts: p.Attempts}
 	if p.Hold != nil {
 		r.HeldSince, r.NextProbe, r.HeldReason = p.Hold.Since, p.Hold.Until, p.Hold.Reason
@@ -78,28 +78,15 @@ func (s *Shipper) Report(ctx context.Context, id string) (Report, error) {
 	return r, nil
 }
 
-// newer tells whether p knows more than the stored progress.
-func (p *progress) newer(stored *progress) bool {
-	return !p.Status.LastAttempt.At.Before(stored.Status.LastAttempt.At) &&
-		!p.Status.LastDeliveryAt.Before(stored.Status.LastDeliveryAt)
-}
-
 // statusOf puts together what the customer did and what became of deliveries.
 func (p *progress) statusOf(st *stored) status.State {
-	if !st.config.Configured() && st.revision == 0 {
+	switch {
+	case !st.config.Configured():
 		return status.State{}
+	case st.config.Enabled:
+		return p.Status.Enable()
 	}
-	state := status.State{}.Configure(st.createdAt)
-	if st.config.Enabled {
-		state = state.Enable()
-	}
-	state = state.AttemptFinished(p.Status.LastAttempt)
-	if at := p.Status.LastDeliveryAt; p.Status.Failing {
-		state = state.DeliveryFailed(at)
-	} else if !at.IsZero() {
-		state = state.DeliverySucceeded(at)
-	}
-	return state
+	return p.Status
 }
 
 // Recorded is an event as it was recorded.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -15,12 +16,16 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
-// MaxID is the length of the longest webhook id, in bytes.
+// MaxID is the length of the longest webhook id, in bytes. An id is UTF-8
+// without control characters, and does not begin with "$replay/".
 const MaxID = 128
 
 func checkID(id string) error {
 	if err := store.CheckName("webhook id", id); err != nil {
 		return err
+	}
+	if strings.HasPrefix(id, replayStreams) {
+		return &store.NameError{Field: "webhook id", Name: id, Reason: "begins with " + replayStreams + ", which is reserved"}
 	}
 	if len(id) > MaxID {
 		return &store.NameError{Field: "webhook id", Name: id, Reason: fmt.Sprintf("it has %d bytes; at most %d are allowed", len(id), MaxID)}
@@ -63,45 +68,15 @@ func (s *Shipper) Get(ctx context.Context, id string) (webhook.Config, error) {
 // Errors: [*webhook.ValidationError] names the fields that are wrong, for a
 // caller to show; [ErrNoKey]; [*KeyError]; [*EventError]; those of the store.
 func (s *Shipper) Update(ctx context.Context, id string, patch webhook.Patch, events ...auditlog.Event) (webhook.Config, error) {
-	if err := s.begin(ctx, id); err != nil {
-		return webhook.Config{}, err
-	}
-	if err := s.checkPatch(patch); err != nil {
-		return webhook.Config{}, err
-	}
-	block, err := s.block(id, events)
-	if err != nil {
-		return webhook.Config{}, err
-	}
-	dedupID := delivery.NewID() // of the events, however often it takes
-	for {
-		old, err := s.configs.load(ctx, id)
-		if err != nil {
-			return webhook.Config{}, err
+	changed, err := s.Change(ctx, id, func(old Webhook) (Change, error) {
+		change := Change{Patch: patch}
+		// Where nothing changes there is nothing to tell of.
+		if next, err := old.Config.Apply(patch, old.Config.UpdatedAt); err == nil && !same(&old.Config, &next) {
+			change.Events = events
 		}
-		next, err := s.apply(old, patch)
-		if err != nil || same(&old.config, &next.config) {
-			return old.config, err
-		}
-		if len(block) > 0 {
-			if next.drain, err = s.store.Append(ctx, id, dedupID, block); err != nil {
-				return old.config, err
-			}
-			s.totals.recorded(len(block), blockBytes(block))
-		}
-		if next.config.Enabled || !old.config.Enabled {
-			next.drain = 0
-		}
-		err = s.configs.put(ctx, id, next)
-		if errors.Is(err, store.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return old.config, err
-		}
-		s.changed(ctx, id, old.config, next.config)
-		return next.config, nil
-	}
+		return change, nil
+	})
+	return changed.Config, err
 }
 
 // Delete removes the webhook's configuration and status. Its events, dead
@@ -109,44 +84,21 @@ func (s *Shipper) Update(ctx context.Context, id string, patch webhook.Patch, ev
 // webhook is configured again. An attempt under way is broken off. Without a
 // configuration it does nothing. Events are recorded as by Update.
 func (s *Shipper) Delete(ctx context.Context, id string, events ...auditlog.Event) error {
-	if err := s.begin(ctx, id); err != nil {
-		return err
-	}
-	block, err := s.block(id, events)
-	if err != nil {
-		return err
-	}
-	dedupID := delivery.NewID()
-	for {
-		old, err := s.configs.load(ctx, id)
-		if err != nil && !isKeyError(err) {
-			return err
-		}
-		if old.revision == 0 {
-			return nil
-		}
-		if len(block) > 0 {
-			if _, err = s.store.Append(ctx, id, dedupID, block); err != nil {
-				return err
-			}
-			s.totals.recorded(len(block), blockBytes(block))
-		}
-		err = s.store.Delete(ctx, webhookKey(id), old.revision)
-		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		s.changed(ctx, id, old.config, webhook.Config{})
-		return nil
-	}
+	_, err := s.Change(ctx, id, func(Webhook) (Change, error) {
+		return Change{Delete: true, Events: events}, nil
+	})
+	return err
 }
 
-// Webhooks yields the ids of the webhooks that are configured, in alphabetical
-// order.
-func (s *Shipper) Webhooks(ctx context.Context) func(yield func(string, error) bool) {
+// Webhooks yields the ids of the webhooks that have a configuration, be it one
+// without an endpoint yet, in alphabetical order. An error is the last thing
+// it yields.
+func (s *Shipper) Webhooks(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		if s.closing.Err() != nil {
+			yield("", ErrClosed)
+			return
+		}
 		for doc, err := range s.store.List(ctx, webhookPrefix) {
 			if !yield(strings.TrimPrefix(doc.Key, webhookPrefix), err) || err != nil {
 				return
@@ -155,37 +107,11 @@ func (s *Shipper) Webhooks(ctx context.Context) func(yield func(string, error) b
 	}
 }
 
-// Reseal seals the configurations of all webhooks with the first of
-// Config.Keys.
-func (s *Shipper) Reseal(ctx context.Context) error {
-	for id, err := range s.Webhooks(ctx) {
-		if err != nil {
-			return err
-		}
-		for {
-			st, err := s.configs.load(ctx, id)
-			if err != nil {
-				return err
-			}
-			if st.revision == 0 { // deleted meanwhile
-				break
-			}
-			if err = s.configs.put(ctx, id, st); err == nil {
-				break
-			}
-			if !errors.Is(err, store.ErrConflict) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// changed makes a change that was stored take effect at once.
-func (s *Shipper) changed(ctx context.Context, id string, old, next webhook.Config) {
+// takeEffect makes a change that was stored take effect at once.
+func (s *Shipper) takeEffect(ctx context.Context, id string, old, next webhook.Config) {
 	s.interrupt(id)
 	ctx = context.WithoutCancel(ctx)
-	if err := s.store.Wake(ctx, id); err != nil {
+	if err := errors.Join(s.store.Wake(ctx, id), s.store.Wake(ctx, replayStreams+id)); err != nil {
 		// The configuration is stored; the stream is woken by the next change,
 		// probe or start.
 		s.cfg.Logger.WarnContext(ctx, "a webhook that was changed could not be woken", "webhook", id, "error", err)
@@ -240,16 +166,17 @@ func (s *Shipper) apply(old stored, patch webhook.Patch) (stored, error) {
 		return stored{}, err
 	}
 	_, authorized := patch.Authorization.Get()
-	if s.cfg.RequireNewAuthorization && old.config.Configured() && !authorized && origin(&config) != origin(&old.config) {
+	guarded := old.config.Configured() || !old.config.Authorization.IsZero()
+	if s.cfg.RequireNewAuthorization && guarded && !authorized && origin(&config) != origin(&old.config) {
 		return stored{}, invalid("authorization", "must be given again when the endpoint moves to another host")
 	}
 	if len(s.cfg.Keys) == 0 && s.durable && !config.Authorization.IsZero() {
 		return stored{}, ErrNoKey
 	}
 	next := old
-	next.config = config
-	if next.createdAt.IsZero() {
-		next.createdAt = now
+	next.config, next.change = config, delivery.NewID()
+	if next.created == "" {
+		next.created = delivery.NewID()
 	}
 	if s.cfg.ResumeFromNow && config.Enabled && !old.config.Enabled && old.config.Configured() {
 		next.skipBefore = now
@@ -286,9 +213,11 @@ func portOf(u *url.URL) uint16 {
 
 // stored is what is stored of a webhook.
 type stored struct {
-	config    webhook.Config
-	createdAt time.Time
-	revision  uint64 // of the document; 0 if there is none
+	config   webhook.Config
+	label    string
+	revision uint64 // of the document; 0 if there is none
+	created  string // names the webhook until it is deleted
+	change   string // names the last change: a document that was only sealed anew keeps it
 
 	// skipBefore is set when the webhook is switched on again, under
 	// Config.ResumeFromNow: what was recorded before is not sent.

@@ -28,10 +28,12 @@ import (
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/examples/internal/secretflag"
+	"github.com/seed-6bcf82c5/auditlog/shipper"
+	"github.com/seed-6bcf82c5/auditlog/signature"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
-const usage = `usage: ship -endpoint URL -authorization S -store DIR [-format cef|json|cps] [-ca FILE] [-allow-private]
+const usage = `usage: ship -endpoint URL -authorization S -store DIR [-format cef|json|cps] [-ca FILE] [-sign-key FILE] [-allow-private]
 
 Ships audit log lines of any format from standard input to an HTTPS endpoint.
 
@@ -48,13 +50,14 @@ func main() {
 	flag.StringVar(&opts.format, "format", string(auditlog.CEF), "the `format` to send: cef, json or cps")
 	flag.StringVar(&opts.dir, "store", "", "the `directory` that keeps events until they are delivered, for a week at most")
 	ca := flag.String("ca", "", "a PEM `file` of authorities to trust beside the system's")
+	signKey := flag.String("sign-key", "", "sign each line that has no signature with the Ed25519 key in this `file`, PKCS #8 in PEM")
 	flag.BoolVar(&opts.allowPrivate, "allow-private", false, "let the endpoint be on this machine or in a private network")
 	flag.Parse()
 	if flag.NArg() > 0 || opts.endpoint == "" || *authorization == "" || opts.dir == "" || !auditlog.Format(opts.format).Valid() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	err := opts.read(*authorization, *ca)
+	err := opts.read(*authorization, *ca, *signKey)
 	if err == nil {
 		err = run(&opts)
 	}
@@ -70,30 +73,52 @@ type options struct {
 	authorization webhook.Secret
 	format        string
 	dir           string
-	roots         *x509.CertPool // nil for the system's
+	roots         *x509.CertPool     // nil for the system's
+	signer        shipper.LineSigner // nil for none
 	allowPrivate  bool
 }
 
 // read reads what flags only name.
-func (o *options) read(authorization, ca string) error {
+func (o *options) read(authorization, ca, signKey string) error {
 	var err error
 	if o.authorization, err = secretflag.Read(authorization); err != nil {
 		return fmt.Errorf("-authorization: %w", err)
 	}
-	if ca == "" {
-		return nil
+	if ca != "" {
+		if o.roots, err = readRoots(ca); err != nil {
+			return fmt.Errorf("-ca: %w", err)
+		}
 	}
-	pem, err := os.ReadFile(ca)
-	if err != nil {
-		return fmt.Errorf("-ca: %w", err)
-	}
-	if o.roots, err = x509.SystemCertPool(); err != nil {
-		o.roots = x509.NewCertPool()
-	}
-	if !o.roots.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("-ca: %s has no certificate in PEM", ca)
+	if signKey != "" {
+		if o.signer, err = readSigner(signKey); err != nil {
+			return fmt.Errorf("-sign-key: %w", err)
+		}
 	}
 	return nil
+}
+
+// readRoots returns the system's authorities and those in the file.
+func readRoots(name string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate in PEM", name)
+	}
+	return roots, nil
+}
+
+func readSigner(name string) (shipper.LineSigner, error) {
+	private, err := signature.ReadKeyFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return signature.NewSigner(private)
 }
 
 // run ships standard input.

@@ -25,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed-6bcf82c5/auditlog/konnecttest"
+	"github.com/seed-6bcf82c5/auditlog/signature"
 )
 
 // mainEnv makes the test's own program the one that is tested.
@@ -231,6 +232,29 @@ func TestShipHoldsNothingBack(t *testing.T) {
 	s.requireNumbered(3)
 }
 
+func TestShipSigns(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	name := filepath.Join(s.dir, "key.pem")
+	private, err := signature.CreateKeyFile(name)
+	require.NoError(t, err)
+	signer, err := signature.NewSigner(private)
+	require.NoError(t, err)
+	p := s.start(authorization, "-sign-key", name)
+	p.write(lines(0, 2)...)
+	p.write(cefLine) // signed by somebody else
+	require.NoError(t, p.in.Close())
+	p.end(0)
+	received := s.received()
+	require.Len(t, received, 3)
+	for i, want := range []signature.Outcome{signature.Valid, signature.Valid, signature.Refused} {
+		result, err := signature.Verify(t.Context(), signer, []byte(received[i]), time.Now())
+		require.NoError(t, err)
+		require.Equal(t, want, result.Outcome, received[i])
+	}
+	require.Equal(t, cefLine, received[2])
+}
+
 func TestShipOutlivesAKill(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -413,6 +437,8 @@ func TestShipRefusesToStart(t *testing.T) {
 		{"a variable that is not there", flags("-authorization", "env:SHIP_N0NE"), 1, "ship: -authorization: the environment variable is not set"},
 		{"a file that is not there", flags("-ca", filepath.Join(dir, "none")), 1, "ship: -ca: open "},
 		{"a file without certificates", flags("-ca", rubbish), 1, "has no certificate in PEM"},
+		{"a key that is not there", flags("-sign-key", filepath.Join(dir, "none")), 1, "ship: -sign-key: open "},
+		{"a key that is none", flags("-sign-key", rubbish), 1, "ship: -sign-key: signature: no PEM block"},
 		{"a store that is a file", flags("-store", rubbish), 1, "ship: diskstore: "},
 		{"an endpoint without TLS", flags("-endpoint", "http://siem.example.com/"+token), 1, "ship: webhook: endpoint: "},
 		{"an endpoint on this machine", flags("-endpoint", "https://127.0.0.1/"+token), 1, "ship: webhook: endpoint: must not be an address or port that is not public"},

@@ -65,6 +65,7 @@ func open(ctx context.Context, opts *options, t *tally) (p *program, err error) 
 	}
 	s, err := shipper.New(shipper.Config{
 		Store: events, Keys: []shipper.Key{key}, Logger: logger, Hooks: []shipper.Hook{t},
+		Signer:   opts.signer,
 		Delivery: delivery.Config{RootCAs: opts.roots, Guard: guard},
 	})
 	if err != nil {

@@ -33,7 +33,8 @@ type session struct {
 	place *place
 
 	returned map[string]bool // batches that the claim has returned
-	trials   int             // events that may be refused before the webhook is held
+	begun    int             // flights
+	again    bool            // the first suspect is to be tried again
 	noGaps   bool            // there was no room for the event of a gap
 
 	mu       sync.Mutex
@@ -83,8 +84,9 @@ func (w *session) run(ctx context.Context) (store.Wait, error) {
 	}
 	p.of(&st)
 	p.keep(state.Frozen)
+	again := p.try()
 	w.mu.Lock()
-	w.loaded, w.progress, w.using = true, p, version{st.revision, st.change}
+	w.loaded, w.progress, w.using, w.again = true, p, version{st.revision, st.change}, again
 	older := w.using.revision < w.latest
 	w.mu.Unlock()
 	if older { // it was changed just now
@@ -108,8 +110,6 @@ func (w *session) run(ctx context.Context) (store.Wait, error) {
 		return w.hold(ctx, &st, err.Error())
 	}
 	d.probing.Store(w.progress.Hold != nil)
-	const fewest = 2
-	w.trials = max(fewest, len(w.progress.Suspects))
 	return w.ship(ctx, &st, d)
 }
 
@@ -142,7 +142,6 @@ func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wai
 		outcomes = make(chan outcome)
 		landed   []outcome // not settled yet
 		ready    *flight   // made ready, not begun
-		begun    int
 		flying   int
 		stop     *store.Wait
 		failed   error
@@ -156,7 +155,8 @@ func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wai
 		case ready != nil && flying < most && (len(landed) == 0 || !careful && landed[0].err == nil):
 			f := ready
 			ready = nil
-			begun++
+			f.number = w.begun
+			w.begun++
 			flying++
 			go func() { outcomes <- w.deliver(ctx, d, f) }()
 		case len(landed) > 0:
@@ -171,7 +171,7 @@ func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wai
 				stop = wait
 			}
 		case stop == nil && failed == nil && ready == nil && (flying == 0 || !careful):
-			if w.enough(begun) {
+			if w.enough() {
 				stop = &store.Wait{}
 				continue
 			}
@@ -194,10 +194,10 @@ func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wai
 		case flying > 0:
 			landed = append(landed, <-outcomes)
 			flying--
-		case failed != nil:
+		case stop == nil:
 			return store.Wait{}, failed
 		default:
-			return *stop, nil
+			return *stop, failed
 		}
 	}
 }
@@ -208,8 +208,8 @@ func (w *session) careful(st *stored) bool {
 }
 
 // enough tells that it is another webhook's turn.
-func (w *session) enough(begun int) bool {
-	return begun >= sessionBatches || w.place.isSlow() && begun > 0 || w.s.closing.Err() != nil
+func (w *session) enough() bool {
+	return w.begun >= sessionBatches || w.place.isSlow() && w.begun > 0 || w.s.closing.Err() != nil
 }
 
 // next returns the next batch to send, or how long to wait for one, or neither
@@ -226,7 +226,14 @@ func (w *session) next(ctx context.Context, st *stored, alone bool) (*flight, *s
 			}
 			continue
 		}
-		limits, wait, err := w.allowed(ctx, st, &state, alone)
+		return w.nextOf(ctx, st, &state, alone)
+	}
+}
+
+// nextOf is next for a state that nobody changes meanwhile.
+func (w *session) nextOf(ctx context.Context, st *stored, state *store.State, alone bool) (*flight, *store.Wait, error) {
+	for {
+		limits, wait, err := w.allowed(ctx, st, state, alone)
 		if err != nil || limits.Events == 0 {
 			return nil, wait, err
 		}
@@ -241,10 +248,9 @@ func (w *session) next(ctx context.Context, st *stored, alone bool) (*flight, *s
 			return nil, nil, err
 		}
 		w.returned[b.ID] = true
-		if w.passOver(b.ID) {
-			continue
+		if !w.passOver(b.ID) {
+			return &flight{w: w, batch: b}, nil, nil
 		}
-		return &flight{w: w, batch: b}, nil, nil
 	}
 }
 

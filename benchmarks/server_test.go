@@ -49,12 +49,16 @@ type greeting struct {
 // serve reads and discards what it gets, and answers 200, until its standard
 // input ends: when its owner has closed it or is gone.
 func serve(protocol string) error {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	var handler http.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if strings.HasPrefix(r.URL.Path, "/"+hanging) {
 			<-r.Context().Done()
 		}
-	}))
+	})
+	if protocol == ledgerServer {
+		handler = &ledger{counts: map[int]int{}}
+	}
+	server := httptest.NewUnstartedServer(handler)
 	server.EnableHTTP2 = protocol == http2
 	server.StartTLS()
 	defer server.Close()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,8 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-6bcf82c5/auditlog/konnectapi"
-	"github.com/seed-6bcf82c5/auditlog/shipper"
-	"github.com/seed-6bcf82c5/auditlog/store"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
@@ -215,8 +212,11 @@ func TestSharedDestination(t *testing.T) {
 		require.False(t, w.Enabled)
 		require.True(t, w.Authorization.Equal(webhook.NewSecret("Bearer new")))
 		const told = "admin update Authz.audit-log-destinations endpoint,authorization"
-		require.Equal(t, told, s.changes("acme")[1])
+		require.Equal(t, []string{"admin update Authz.audit-log-webhook audit_log_destination_id,enabled", told}, s.changes("acme"))
 		require.Equal(t, told, s.changes(portalStream)[2])
+		require.Contains(t, s.stored(one), `"webhooks":["acme","portal `)
+		s.ok(200, http.MethodPatch, destinationsV3+"/"+two, `{"name":"three"}`)
+		require.NotContains(t, s.stored(two), "webhooks")
 
 		for _, in := range []string{webhookV3, portalWebhook} {
 			p := s.refused(409, http.MethodDelete, destinationsV3+"/"+one, "")
@@ -227,212 +227,4 @@ func TestSharedDestination(t *testing.T) {
 		s.ok(204, http.MethodDelete, destinationsV3+"/"+one, "")
 		s.ok(204, http.MethodDelete, destinationsV3+"/"+two, "") // no more in use
 	})
-}
-
-// interleaved is a store that lets something happen before a write, of which
-// the first has the number 1.
-type interleaved struct {
-	store.Documents
-	mu     sync.Mutex
-	writes int
-	before map[int]func()
-	fail   map[int]error
-}
-
-func (d *interleaved) next() error {
-	d.mu.Lock()
-	d.writes++
-	n := d.writes
-	d.mu.Unlock()
-	if f := d.before[n]; f != nil {
-		f()
-	}
-	return d.fail[n]
-}
-
-func (d *interleaved) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	if err := d.next(); err != nil {
-		return 0, err
-	}
-	return d.Documents.Put(ctx, key, value, revision)
-}
-
-func (d *interleaved) Delete(ctx context.Context, key string, revision uint64) error {
-	if err := d.next(); err != nil {
-		return err
-	}
-	return d.Documents.Delete(ctx, key, revision)
-}
-
-// beside returns a second Handler over the same, whose writes of destinations
-// are interleaved.
-func (s *setup) beside(d *interleaved) *setup {
-	d.Documents = s.store
-	other := *s
-	other.shipper = s.shipper
-	var err error
-	other.Handler, err = konnectapi.New(konnectapi.Config{
-		Shipper: s.shipper, Store: d, Authenticate: authenticate, Authorize: authorize, Portal: portal, Logger: s.logger(),
-	})
-	require.NoError(s.t, err)
-	return &other
-}
-
-// Two processes that change a destination and who is bound to it at the same
-// time, at each step of the one.
-func TestInterleaved(t *testing.T) {
-	t.Parallel()
-	const other = "https://other.example.com"
-	for step := 1; step <= 3; step++ {
-		t.Run(fmt.Sprint("bound while it is deleted, before write ", step), func(t *testing.T) {
-			t.Parallel()
-			s := newSetup(t)
-			id := s.create("one")
-			s.ok(200, http.MethodPatch, webhookV2, configured)
-			before := s.ok(200, http.MethodGet, webhookV2, "")
-			deleted := 0
-			b := s.beside(&interleaved{before: map[int]func(){step: func() {
-				deleted = s.do(call{method: http.MethodDelete, path: destinationsV3 + "/" + id}).code
-			}}})
-			got := b.do(call{method: http.MethodPatch, path: webhookV3, body: bindTo(id, true)})
-			switch {
-			case step == 3: // there are two writes
-				require.Zero(t, deleted)
-				require.Equal(t, 200, got.code)
-			case deleted == 204:
-				require.Equal(t, 404, got.code)
-				after := s.ok(200, http.MethodGet, webhookV2, "")
-				after["updated_at"] = before["updated_at"]
-				require.Equal(t, before, after)
-				s.refused(404, http.MethodGet, webhookV3, "")
-			default:
-				require.Equal(t, 409, deleted)
-				require.Equal(t, 200, got.code)
-				s.ok(200, http.MethodGet, webhookV3, "")
-			}
-		})
-		t.Run(fmt.Sprint("bound while it is changed, before write ", step), func(t *testing.T) {
-			t.Parallel()
-			s := newSetup(t)
-			id := s.create("one")
-			b := s.beside(&interleaved{before: map[int]func(){step: func() {
-				s.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"`+other+`"}`)
-			}}})
-			b.ok(200, http.MethodPatch, webhookV3, bindTo(id, true))
-			if step < 3 {
-				require.Equal(t, other, s.ok(200, http.MethodGet, webhookV2, "")["endpoint"])
-			}
-		})
-		t.Run(fmt.Sprint("changed twice, before write ", step), func(t *testing.T) {
-			t.Parallel()
-			s := newSetup(t)
-			id := s.create("one")
-			s.ok(200, http.MethodPatch, webhookV3, bindTo(id, true))
-			b := s.beside(&interleaved{before: map[int]func(){step: func() {
-				s.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"`+other+`","log_format":"cps"}`)
-			}}})
-			b.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"https://third.example.com"}`)
-			want := s.ok(200, http.MethodGet, destinationsV3+"/"+id, "")
-			got := s.ok(200, http.MethodGet, webhookV2, "")
-			require.Equal(t, want["endpoint"], got["endpoint"])
-			require.Equal(t, want["log_format"], got["log_format"])
-			require.Equal(t, step < 3, want["log_format"] == "cps")
-		})
-		t.Run(fmt.Sprint("deleted while it is bound, before write ", step), func(t *testing.T) {
-			t.Parallel()
-			s := newSetup(t)
-			id := s.create("one")
-			b := s.beside(&interleaved{before: map[int]func(){step: func() {
-				s.ok(200, http.MethodPatch, webhookV3, bindTo(id, true))
-			}}})
-			got := b.do(call{method: http.MethodDelete, path: destinationsV3 + "/" + id})
-			if step == 1 {
-				require.Equal(t, 409, got.code)
-				require.Equal(t, id, s.ok(200, http.MethodGet, webhookV3, "")["audit_log_destination_id"])
-			} else {
-				require.Equal(t, 204, got.code)
-			}
-		})
-		t.Run(fmt.Sprint("changed while it is deleted, before write ", step), func(t *testing.T) {
-			t.Parallel()
-			s := newSetup(t)
-			id := s.create("one")
-			b := s.beside(&interleaved{before: map[int]func(){step: func() {
-				s.ok(204, http.MethodDelete, destinationsV3+"/"+id, "")
-			}}})
-			got := b.do(call{method: http.MethodPatch, path: destinationsV3 + "/" + id, body: `{"name":"two"}`})
-			require.Equal(t, map[int]int{1: 404, 2: 200, 3: 200}[step], got.code)
-		})
-		t.Run(fmt.Sprint("changed in version 2 while it is changed, before write ", step), func(t *testing.T) {
-			t.Parallel()
-			s := newSetup(t)
-			id := s.create("one")
-			s.ok(200, http.MethodPatch, webhookV3, bindTo(id, true))
-			b := s.beside(&interleaved{before: map[int]func(){step: func() {
-				s.ok(200, http.MethodPatch, webhookV2, `{"endpoint":"`+other+`"}`)
-			}}})
-			b.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"https://third.example.com"}`)
-			if step < 3 {
-				require.Equal(t, other, s.ok(200, http.MethodGet, webhookV2, "")["endpoint"])
-				s.refused(404, http.MethodGet, webhookV3, "")
-			}
-		})
-	}
-}
-
-// A process that ends in the middle of a change leaves it to the next one.
-func TestUnfinishedChange(t *testing.T) {
-	t.Parallel()
-	s := newSetup(t)
-	id := s.create("one")
-	s.ok(200, http.MethodPatch, portalWebhook, bindTo(id, true))
-	// The destination is written, then the Shipper takes no more.
-	b := s.beside(&interleaved{fail: map[int]error{2: errors.New("the disk is gone")}})
-	// A webhook that cannot be changed stands for the end of the process.
-	_, err := s.shipper.Change(t.Context(), portalStream, func(shipper.Webhook) (shipper.Change, error) {
-		return shipper.Change{Delete: true}, nil
-	})
-	require.NoError(t, err)
-	b.refused(500, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"https://other.example.com"}`)
-	_, err = s.shipper.Change(t.Context(), portalStream, func(shipper.Webhook) (shipper.Change, error) {
-		return shipper.Change{Label: webhook.Set(id), Patch: webhook.Patch{Endpoint: webhook.Set(endpointURL)}}, nil
-	})
-	require.NoError(t, err)
-	s.start()
-	w, err := s.shipper.Get(t.Context(), portalStream)
-	require.NoError(t, err)
-	require.Equal(t, "https://other.example.com", w.Endpoint)
-
-	// Or to the next request that says the same.
-	b = s.beside(&interleaved{fail: map[int]error{2: errors.New("the disk is gone")}})
-	b.refused(500, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"https://third.example.com"}`)
-	s.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"https://third.example.com"}`)
-}
-
-// What the store refuses is an error, at each step.
-func TestStoreErrors(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name  string
-		write int
-		call  func(id string) call
-	}{
-		{"create", 1, func(string) call {
-			return call{method: http.MethodPost, path: destinationsV3, body: newDestination("two")}
-		}},
-		{"update", 1, func(id string) call {
-			return call{method: http.MethodPatch, path: destinationsV3 + "/" + id, body: `{"name":"two"}`}
-		}},
-		{"delete", 1, func(id string) call { return call{method: http.MethodDelete, path: destinationsV3 + "/" + id} }},
-		{"bind", 1, func(id string) call { return call{method: http.MethodPatch, path: webhookV3, body: bindTo(id, true)} }},
-		{"bind, at the end", 2, func(id string) call { return call{method: http.MethodPatch, path: webhookV3, body: bindTo(id, true)} }},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			s := newSetup(t)
-			id := s.create("one")
-			b := s.beside(&interleaved{fail: map[int]error{test.write: fmt.Errorf("t0k: %w", store.ErrFull)}})
-			require.Equal(t, 503, b.do(test.call(id)).code)
-		})
-	}
 }

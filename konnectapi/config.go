@@ -43,8 +43,8 @@ type Config struct {
 	Portal func(ctx context.Context, caller Caller, portalID string) (webhook string, err error)
 
 	// Keys returns the JSON Web Key Set by which receivers verify signatures,
-	// as it stands on the wire. It is served to everybody. Default: a set
-	// without keys.
+	// as it stands on the wire: each key with kty, alg, kid, crv and x, as
+	// Konnect's have. It is served to everybody. Default: a set without keys.
 	Keys func(ctx context.Context) ([]byte, error)
 
 	// CrossOrigin refuses writes that a browser sends from another origin.

@@ -32,9 +32,19 @@
 // # What is recorded
 //
 // Each change that is accepted is an event in the webhook's own stream before
-// it takes effect: it tells who changed which members, and never their values. A webhook that is switched
-// off sends that event before it stops. It is an authorization event of the
+// it takes effect: it tells who changed which members, and never their values. A
+// webhook that is switched off sends that event before it stops. That of a
+// destination is in the stream of the tenant's own webhook, if it has one, and in
+// those of the webhooks that are bound to it. It is an authorization event of the
 // class [EventService], whose name is "Authz." and the resource.
+//
+// # The audit log, and replays
+//
+// The audit log that is pulled is what the Shipper has recorded for the webhook, since
+// that was configured and as long as retention keeps it: authentications,
+// authorizations and accesses, for which alone Konnect has a form. A replay job
+// is the Shipper's ([shipper.Shipper.StartReplay]). A webhook can be asked for ten
+// jobs at once, then for one every six seconds.
 //
 // # Errors
 //

@@ -87,6 +87,7 @@ func TestAdmission(t *testing.T) {
 			got := s.do(test.call)
 			require.Equal(t, test.code, got.code, got.body)
 			require.Equal(t, test.allow, got.header.Get("Allow"))
+			require.Equal(t, test.code == http.StatusUnauthorized, got.header.Get("WWW-Authenticate") == "Bearer")
 			require.Equal(t, test.code == http.StatusServiceUnavailable, got.header.Get("Retry-After") == "1")
 			if test.code < 300 {
 				return
@@ -161,6 +162,22 @@ func TestUnreadableBody(t *testing.T) {
 	got := s.send(http.MethodPatch, webhookV2, failing{})
 	require.Equal(t, http.StatusBadRequest, got.code)
 	require.Equal(t, "request format is invalid", s.requireProblem(got).InvalidParameters[0].Reason)
+}
+
+// endless is a body without end, and without a length.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read += len(p)
+	return len(p), nil
+}
+
+func TestEndlessBody(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	body := &endless{}
+	require.Equal(t, http.StatusRequestEntityTooLarge, s.send(http.MethodPatch, webhookV2, body).code)
+	require.Less(t, body.read, 256<<10)
 }
 
 func TestConfig(t *testing.T) {

@@ -152,21 +152,22 @@ func TestEntriesByTime(t *testing.T) {
 		old := time.Now().AddDate(-1, 0, 0).UTC()
 		s.record(access("backfilled", old))
 		s.record(access("ahead", time.Now().Add(time.Minute)))
+		s.record(access("late", times[1].Add(time.Second)))
 		format := func(t time.Time) string { return url.QueryEscape(t.Format(time.RFC3339Nano)) }
 		for _, test := range []struct {
 			name, query string
 			want        []string
 		}{
-			{"the last week", "", []string{"0", "1", "2", "3"}},
-			{"from", "filter[ts][gte]=" + format(times[1]), []string{"1", "2", "3"}},
-			{"after", "filter[ts][gte]=" + format(times[1].Add(1)), []string{"2", "3"}},
+			{"the last week", "", []string{"0", "1", "2", "3", "late"}},
+			{"from", "filter[ts][gte]=" + format(times[1]), []string{"1", "2", "3", "late"}},
+			{"after", "filter[ts][gte]=" + format(times[1].Add(1)), []string{"2", "3", "late"}},
 			{"until", "filter[ts][lte]=" + format(times[2]), []string{"0", "1", "2"}},
 			{"before", "filter[ts][lte]=" + format(times[2].Add(-1)), []string{"0", "1"}},
 			{"one", "filter[ts][gte]=" + format(times[2]) + "&filter[ts][lte]=" + format(times[2]), []string{"2"}},
 			{"another zone", "filter[ts][gte]=" + format(times[3].In(time.FixedZone("", 7200))), []string{"3"}},
 			{"nothing", "filter[ts][gte]=" + format(times[2]) + "&filter[ts][lte]=" + format(times[1]), nil},
-			{"last year", "filter[ts][gte]=" + format(old), []string{"0", "1", "2", "3", "backfilled"}},
-			{"the future", "filter[ts][lte]=" + format(times[3].Add(48*time.Hour)), []string{"0", "1", "2", "3", "ahead"}},
+			{"last year", "filter[ts][gte]=" + format(old), []string{"0", "1", "2", "3", "backfilled", "late"}},
+			{"the future", "filter[ts][lte]=" + format(times[3].Add(48*time.Hour)), []string{"0", "1", "2", "3", "ahead", "late"}},
 		} {
 			require.Equal(t, test.want, s.pull(test.query).traces(t), test.name)
 		}
@@ -254,7 +255,7 @@ func TestSparseEntries(t *testing.T) {
 	}
 	var forward, back []string
 	at := logsPath + "?filter[type]=authentication&page[size]=2"
-	last, pages := "", 0
+	last, pages, empty := "", 0, 0
 	for ; at != ""; pages++ {
 		got := s.do(call{method: http.MethodGet, path: at})
 		forward = append(forward, got.traces(t)...)
@@ -264,10 +265,15 @@ func TestSparseEntries(t *testing.T) {
 	require.Greater(t, pages, 1)
 	for at = last; at != ""; {
 		got := s.do(call{method: http.MethodGet, path: at})
+		if len(got.traces(t)) == 0 && len(back) > 0 {
+			empty++
+			require.Equal(t, back[0], s.do(call{method: http.MethodGet, path: got.entries(t).Meta.Next}).traces(t)[0])
+		}
 		back = append(got.traces(t), back...)
 		at = got.entries(t).Meta.Previous
 	}
 	require.Equal(t, []string{"0", "1", "2"}, back)
+	require.Positive(t, empty)
 }
 
 func TestBadEntryQueries(t *testing.T) {

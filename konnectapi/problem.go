@@ -78,6 +78,9 @@ func (h *Handler) fail(w http.ResponseWriter, c *call, err error) {
 		}
 		err = f.cause
 	}
+	if problem.Status == http.StatusUnauthorized { // RFC 9110 §11.6.1 wants it
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
 	level := slog.LevelInfo
 	if problem.Status >= http.StatusInternalServerError {
 		level = slog.LevelError

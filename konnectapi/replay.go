@@ -52,28 +52,26 @@ func replayRunning() error {
 
 // limits is how often something may be asked for, by the webhook.
 type limits struct {
-	mu   sync.Mutex
-	byID map[string]*rate.Limiter
+	mu    sync.Mutex
+	byID  map[string]*rate.Limiter
+	swept time.Time
 }
-
-// maxLimiters is how many limiters are kept, if none of them has anything to
-// say.
-const maxLimiters = 1 << 12
 
 // wait counts a request, and returns how long the client should wait before it
 // asks again, 0 if the request is within the limit.
 func (l *limits) wait(id string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limiter := l.byID[id]
-	if limiter == nil {
-		if len(l.byID) >= maxLimiters {
-			for other, full := range l.byID {
-				if full.TokensAt(now) >= replayBurst {
-					delete(l.byID, other)
-				}
+	if now.Sub(l.swept) >= replayInterval { // forget those that have nothing to say
+		for other, limiter := range l.byID {
+			if limiter.TokensAt(now) >= replayBurst {
+				delete(l.byID, other)
 			}
 		}
+		l.swept = now
+	}
+	limiter := l.byID[id]
+	if limiter == nil {
 		limiter = rate.NewLimiter(rate.Every(replayInterval), replayBurst)
 		l.byID[id] = limiter
 	}

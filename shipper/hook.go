@@ -26,15 +26,15 @@ type RecordedHook interface {
 	Recorded(ctx context.Context, id string, events, bytes int, took time.Duration)
 }
 
-// AttemptFinishedHook is called after each attempt; it is the last one of the
-// result.
+// AttemptFinishedHook is called after each attempt, also of a replay job; it is
+// the last one of the result.
 type AttemptFinishedHook interface {
 	AttemptFinished(ctx context.Context, id string, result delivery.Result)
 }
 
 // DeliveryFinishedHook is called when a batch was delivered, or was not: with
 // the time when its first event was recorded and the error of
-// [delivery.Deliverer.Deliver]. It is not called for tests, nor where there was no attempt.
+// [delivery.Deliverer.Deliver]. It is not called for tests and replay jobs, nor where there was no attempt.
 type DeliveryFinishedHook interface {
 	DeliveryFinished(ctx context.Context, id string, result delivery.Result, recorded time.Time, err error)
 }

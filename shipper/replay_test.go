@@ -18,6 +18,7 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/shipper"
 	"github.com/seed-6bcf82c5/auditlog/status"
 	"github.com/seed-6bcf82c5/auditlog/store"
+	"github.com/seed-6bcf82c5/auditlog/store/memstore"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
@@ -488,6 +489,7 @@ type faulty struct {
 	mu     sync.Mutex
 	read   func(stream string, seq iter.Seq2[store.Event, error]) iter.Seq2[store.Event, error]
 	append func(stream string) error
+	put    func(key string) error
 }
 
 func newFaulty(t testing.TB) *faulty { return &faulty{Store: memory(t)} }
@@ -508,6 +510,18 @@ func (f *faulty) Read(ctx context.Context, stream string, from store.From) iter.
 		return f.read(stream, seq)
 	}
 	return seq
+}
+
+func (f *faulty) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	f.mu.Lock()
+	fail := f.put
+	f.mu.Unlock()
+	if fail != nil {
+		if err := fail(key); err != nil {
+			return 0, err
+		}
+	}
+	return f.Store.Put(ctx, key, value, revision)
 }
 
 func (f *faulty) Append(ctx context.Context, stream, dedupID string, block store.Block) (uint64, error) {
@@ -653,6 +667,58 @@ func TestReplayOfWhatExpires(t *testing.T) {
 		})
 		pass(time.Minute)
 		s.requireReplay(webhook.JobCompleted, 0, 0, 3)
+	})
+}
+
+// A job that outlives the retention has nothing left to send.
+func TestReplayOutlivesRetention(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := memory(t, func(c *memstore.Config) { c.Retention = time.Hour })
+		s := start(t, newEndpoint(t, nil), st, func(c *shipper.Config) { c.ReplayPatience = 24 * time.Hour })
+		s.configure()
+		times := s.record3()
+		s.endpoint.set(always(http.StatusServiceUnavailable))
+		s.replay(times[0], times[2])
+		pass(50 * time.Minute)
+		s.requireReplay(webhook.JobRunning, 0, 0, 3)
+		pass(2 * time.Hour)
+		s.requireReplay(webhook.JobFailed, 0, 0, 3)
+		job, err := s.Replay(t.Context(), hook)
+		require.NoError(t, err)
+		require.Contains(t, job.Reason, "outlived the retention")
+		s.endpoint.set(nil)
+		s.replay(time.Now(), time.Now())
+		pass(time.Second)
+		s.requireReplay(webhook.JobCompleted, 0, 0, 0)
+	})
+}
+
+// Documents that cannot be written: the job waits until they can.
+func TestReplayDocumentErrors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := newFaulty(t)
+		s := start(t, newEndpoint(t, nil), st)
+		s.configure()
+		times := s.record3()
+		for n := range 6 { // so many writes succeed, then some fail
+			writes := 0
+			st.set(func() {
+				st.put = func(key string) error {
+					if writes++; strings.HasPrefix(key, "replay/") && writes > n && writes < n+3 {
+						return errors.New("the disk is gone")
+					}
+					return nil
+				}
+			})
+			_, err := s.StartReplay(t.Context(), hook, times[0], times[2])
+			require.Equal(t, n == 0, err != nil)
+			pass(time.Minute)
+			if n > 0 {
+				s.requireReplay(webhook.JobCompleted, 3, 0, 3)
+			}
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/seed-6bcf82c5/auditlog/delivery"
 	"github.com/seed-6bcf82c5/auditlog/store"
@@ -15,6 +16,11 @@ const (
 	// webhook's turn: more than live events, since each turn has to find its
 	// place in the store again.
 	replayBatches = 64
+
+	// replayRest is how long a job rests after each batch at most: as long as the
+	// batch took. The processor, and the endpoint, are free for live events at
+	// least half of the time, where they are what is scarce.
+	replayRest = 10 * time.Millisecond
 
 	// maxRefusals is how many events may be refused alone, one after the other,
 	// before the endpoint is found to take nothing of the job.
@@ -141,10 +147,14 @@ func (r *replay) run(ctx context.Context) (store.Wait, error) {
 		if len(batch.Events) == 0 {
 			return store.Wait{}, r.finished(ctx)
 		}
+		began := r.s.cfg.Clock.Now()
 		result, err := r.deliver(ctx, &st, d, batch)
 		stop, err := r.settle(context.WithoutCancel(ctx), &st, d, batch, result, err)
 		if err != nil || stop != nil {
 			return orNone(stop), err
+		}
+		if took := r.s.cfg.Clock.Now().Sub(began); took > 0 {
+			_ = r.s.cfg.Clock.Sleep(ctx, min(took, replayRest)) // the next step sees why it ended early
 		}
 	}
 	return store.Wait{}, nil

@@ -13,7 +13,7 @@ import (
 type Snapshot struct {
 	Time time.Time // of the snapshot, by Config.Clock
 
-	Queued  Backlog // of all webhooks
+	Queued  Backlog // of all webhooks; a replay job under way counts as an event
 	Serving int     // webhooks that are being served
 	Held    int     // webhooks whose endpoints take nothing
 	Blocked int64   // calls of Record that wait for room

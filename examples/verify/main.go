@@ -15,9 +15,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
+	"github.com/seed-6bcf82c5/auditlog/examples/internal/keyflag"
 	"github.com/seed-6bcf82c5/auditlog/signature"
 )
 
@@ -39,7 +39,7 @@ func main() {
 }
 
 func run(ctx context.Context, jwks string, in io.Reader, w io.Writer) error {
-	keys, err := open(ctx, jwks)
+	keys, err := keyflag.Open(ctx, jwks)
 	if err != nil {
 		return err
 	}
@@ -49,24 +49,6 @@ func run(ctx context.Context, jwks string, in io.Reader, w io.Writer) error {
 		return flushed
 	}
 	return err
-}
-
-// open returns the keys. Those of a URL must be there in the beginning; where they
-// cannot be fetched again later, those at hand do.
-func open(ctx context.Context, jwks string) (signature.Source, error) {
-	if !strings.Contains(jwks, "://") {
-		document, err := os.ReadFile(jwks)
-		if err != nil {
-			return nil, err
-		}
-		return signature.ParseKeySet(document)
-	}
-	keys, err := signature.NewRemote(signature.RemoteConfig{URL: jwks})
-	if err != nil {
-		return nil, err
-	}
-	_, err = keys.Keys(ctx, time.Time{})
-	return keys, err
 }
 
 var errNotAllValid = errors.New("not all lines are valid")

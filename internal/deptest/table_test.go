@@ -34,10 +34,10 @@ var table = map[string][]string{
 	// Configuring.
 	"client":     {"", "cef", "status", "webhook", "internal/httpretry", "internal/redact"},
 	"konnectapi": {"", "status", "webhook", "shipper", "store", rate},
-	"console":    {"status", "webhook", "shipper", "internal/redact"},
+	"console":    {"", "cef", "status", "webhook", "preset", "delivery", "store", "shipper", "internal/redact"},
 
 	// Receiving.
-	"receiver": {"", "signature", "internal/redact"},
+	"receiver": {"", "cef", "signature", "store", "webhook", "internal/redact", gzip},
 
 	// For tests, ours and other people's.
 	"konnecttest":         {"", "status", "webhook", "delivery", "konnectapi", "shipper", "store", "store/memstore"},

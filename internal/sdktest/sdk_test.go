@@ -105,7 +105,7 @@ func (s *server) last() string {
 func (s *server) sdk(token string) *sdkkonnectgo.SDK {
 	return sdkkonnectgo.New(
 		sdkkonnectgo.WithServerURL(s.url),
-		sdkkonnectgo.WithSecurity(components.Security{PersonalAccessToken: sdkkonnectgo.Pointer(token)}),
+		sdkkonnectgo.WithSecurity(components.Security{PersonalAccessToken: new(token)}),
 	)
 }
 
@@ -138,7 +138,7 @@ func TestPortals(t *testing.T) {
 	require.False(t, *status.PortalAuditLogWebhookStatus.WebhookEnabled)
 
 	patched, err := portals.UpdatePortalAuditLogWebhook(ctx, portalID, &components.UpdatePortalAuditLogWebhook{
-		Enabled: sdkkonnectgo.Pointer(true), AuditLogDestinationID: &destinationID,
+		Enabled: new(true), AuditLogDestinationID: &destinationID,
 	})
 	require.NoError(t, err)
 	require.True(t, *patched.PortalAuditLogWebhook.Enabled)
@@ -175,7 +175,7 @@ func TestPortals(t *testing.T) {
 	require.ErrorAs(t, err, &conflict)
 
 	// Switched off it fails.
-	_, err = portals.UpdatePortalAuditLogWebhook(ctx, portalID, &components.UpdatePortalAuditLogWebhook{Enabled: sdkkonnectgo.Pointer(false)})
+	_, err = portals.UpdatePortalAuditLogWebhook(ctx, portalID, &components.UpdatePortalAuditLogWebhook{Enabled: new(false)})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return !running() }, time.Minute, time.Millisecond)
 	deleted, err := portals.DeletePortalAuditLogWebhook(ctx, portalID)
@@ -191,7 +191,7 @@ func TestErrors(t *testing.T) {
 	portals := s.sdk(token).PortalAuditLogs
 
 	var bad *sdkerrors.BadRequestError
-	_, err := portals.UpdatePortalAuditLogWebhook(ctx, portalID, &components.UpdatePortalAuditLogWebhook{Enabled: sdkkonnectgo.Pointer(true)})
+	_, err := portals.UpdatePortalAuditLogWebhook(ctx, portalID, &components.UpdatePortalAuditLogWebhook{Enabled: new(true)})
 	require.ErrorAs(t, err, &bad)
 	require.Len(t, bad.InvalidParameters, 1)
 	var missing *sdkerrors.NotFoundError

@@ -1,6 +1,7 @@
 package memstore_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -77,4 +78,25 @@ func TestMaxBytes(t *testing.T) {
 	total, err = s.Total(t.Context())
 	require.NoError(t, err)
 	require.Greater(t, total.Events, int64(all-all/2))
+}
+
+// A Read that nobody waits for any more ends with the segment, however many there
+// are without an event of its stream.
+func TestReadGivenUp(t *testing.T) {
+	t.Parallel()
+	s, err := memstore.Open(memstore.Config{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	for _, stream := range []string{"a", "b", "b", "b"} {
+		_, err := s.Append(t.Context(), stream, "", store.Block{make([]byte, 1<<20)})
+		require.NoError(t, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var errs []error
+	for _, err := range s.Read(ctx, "a", store.From{}) {
+		errs = append(errs, err)
+		cancel()
+	}
+	require.Equal(t, []error{nil, context.Canceled}, errs)
 }

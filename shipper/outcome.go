@@ -317,7 +317,9 @@ func (w *session) held(ctx context.Context, st *stored, reason string) (*store.W
 
 func (w *session) hold(ctx context.Context, st *stored, reason string) (store.Wait, error) {
 	if !st.config.Enabled { // what was left to send before it was off does not go out
-		st.drain = 0
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.progress.GaveUp, w.progress.Trials, w.unsaved = st.drain, 0, true
 		return store.Wait{After: store.UntilWoken}, nil
 	}
 	now := w.s.cfg.Clock.Now().UTC()

@@ -42,8 +42,9 @@ type progress struct {
 	Skipped  time.Time    `json:"skipped,omitzero"`
 	Hold     *hold        `json:"hold,omitempty"`
 	Suspects []suspect    `json:"suspects,omitempty"`
-	Trials   int          `json:"trials,omitzero"` // events that may be refused before the webhook is held; 0 before the first
-	Attempts []Attempt    `json:"-"`               // the oldest first
+	GaveUp   uint64       `json:"gave_up,omitzero"` // the stored.drain that failed: it is not sent any more
+	Trials   int          `json:"trials,omitzero"`  // events that may be refused before the webhook is held; 0 before the first
+	Attempts []Attempt    `json:"-"`                // the oldest first
 }
 
 const progressVersion = 1

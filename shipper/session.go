@@ -92,15 +92,14 @@ func (w *session) run(ctx context.Context) (store.Wait, error) {
 	if older { // it was changed just now
 		return store.Wait{}, nil
 	}
-	if !st.config.Enabled && (st.drain == 0 || state.Next.Seq > st.drain) {
-		w.s.setHeld(w.id, false)
+	w.s.setHeld(w.id, p.Hold != nil)
+	if !st.config.Enabled && (st.drain <= p.GaveUp || st.drain < state.Next.Seq) {
 		return store.Wait{After: store.UntilWoken}, nil
 	}
 	if err := w.skip(ctx, &st); err != nil {
 		return store.Wait{}, err
 	}
 	if h := w.progress.Hold; h != nil {
-		w.s.setHeld(w.id, true)
 		if left := h.Until.Sub(w.s.cfg.Clock.Now()); left > 0 {
 			return store.Wait{After: left}, nil
 		}
@@ -126,7 +125,7 @@ func (w *session) skip(ctx context.Context, st *stored) error {
 		return err
 	}
 	if skipped.Events > 0 {
-		w.s.cfg.Logger.InfoContext(ctx, "events recorded while the webhook was off are not sent, as configured",
+		w.s.cfg.Logger.InfoContext(ctx, "events recorded before the webhook was switched on again are not sent, as configured",
 			"webhook", w.id, "events", skipped.Events)
 		w.s.totals.skipped.Add(skipped.Events)
 		w.s.admission.freed()

@@ -89,9 +89,11 @@ func (s *Shipper) Change(ctx context.Context, id string, decide func(Webhook) (C
 		if change.Delete {
 			err = s.configs.remove(ctx, id, old.revision)
 		} else {
-			next.drain = seq
-			if next.config.Enabled || !old.config.Enabled {
+			switch { // one that was off already still sends what it had to
+			case next.config.Enabled:
 				next.drain = 0
+			case old.config.Enabled:
+				next.drain = seq
 			}
 			err = s.configs.put(ctx, id, next)
 		}

@@ -93,8 +93,9 @@ type Config struct {
 	// context ends.
 	FailWhenFull bool
 
-	// ResumeFromNow makes a webhook that is switched on again skip what was
-	// recorded while it was off. Otherwise it goes on where it stopped.
+	// ResumeFromNow makes a webhook that is switched on again skip what was not
+	// sent by then: what was recorded while it was off, and what waited before.
+	// It is counted and logged. Otherwise the webhook goes on where it stopped.
 	ResumeFromNow bool
 
 	// ForbidSkipSSLVerification refuses configurations that switch the

@@ -10,6 +10,7 @@ import (
 // flight is a delivery under way.
 type flight struct {
 	w          *session
+	number     int // in the session, from 0
 	batch      store.Batch
 	payload    *payload
 	cancel     context.CancelCauseFunc

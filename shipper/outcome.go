@@ -190,8 +190,7 @@ func (w *session) settle(ctx context.Context, st *stored, d *deliverer, o *outco
 	if !alone {
 		return nil, w.claim.Split(ctx, o.f.batch.ID)
 	}
-	w.suspect(st, o)
-	if w.trials--; w.trials <= 0 {
+	if w.suspect(st, o) {
 		stop, err = w.held(ctx, st, reasonOf(failure))
 	}
 	return stop, err
@@ -226,7 +225,7 @@ func (w *session) accepted(ctx context.Context, st *stored, o *outcome) (*store.
 	before := w.progress.Status
 	w.progress.Status = before.DeliverySucceeded(o.result.Last().Time)
 	after := w.progress.Status
-	w.progress.Hold = nil
+	w.progress.Hold, w.progress.Trials = nil, 0
 	suspects := w.progress.Suspects
 	w.mu.Unlock()
 	w.s.setHeld(w.id, false)
@@ -237,14 +236,16 @@ func (w *session) accepted(ctx context.Context, st *stored, o *outcome) (*store.
 		// The endpoint takes what it refused before, so the others get another
 		// chance too.
 		stop, suspects = &store.Wait{}, nil
-		w.setSuspects(nil)
 	}
+	var left []suspect
 	for i := range suspects {
-		if err := w.bury(ctx, &suspects[i]); err != nil {
+		if x := &suspects[i]; x.since > o.f.number { // refused after this one had begun: no evidence
+			left = append(left, *x)
+		} else if err := w.bury(ctx, x); err != nil {
 			return nil, err
 		}
 	}
-	w.setSuspects(nil)
+	w.setSuspects(left)
 	var next store.Limits
 	if st.config.Enabled && stop == nil {
 		next = w.limits()
@@ -265,32 +266,35 @@ func (w *session) setSuspects(all []suspect) {
 }
 
 // passOver tells whether the batch is a suspect that has to wait: the first one
-// is tried again, to see whether the endpoint has changed its mind.
+// is tried again, at each probe another one, to see whether the endpoint has
+// changed its mind.
 func (w *session) passOver(batch string) bool {
 	i := slices.IndexFunc(w.progress.Suspects, func(x suspect) bool { return x.Batch == batch })
-	return i > 0
+	return i > 0 || i == 0 && !w.again
 }
 
-// maxSuspects bounds the events that are suspect at a time. If so many are
-// refused one after the other, no more are tried.
-const maxSuspects = 1000
-
-// suspect notes an event that was refused alone.
-func (w *session) suspect(st *stored, o *outcome) {
+// suspect notes an event that was refused alone, and tells whether that was the
+// last trial.
+func (w *session) suspect(st *stored, o *outcome) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	p := &w.progress
+	p.Trials--
 	id := o.f.batch.ID
-	if slices.ContainsFunc(w.progress.Suspects, func(x suspect) bool { return x.Batch == id }) {
-		return
+	i := slices.IndexFunc(p.Suspects, func(x suspect) bool { return x.Batch == id })
+	switch {
+	case i >= 0: // next time it is another's turn
+		w.again = false
+		x := p.Suspects[i]
+		p.Suspects = append(slices.Delete(p.Suspects, i, i+1), x)
+	case len(p.Suspects) < maxSuspects:
+		last := o.result.Last()
+		p.Suspects = append(p.Suspects, suspect{
+			Batch: id, Position: o.f.batch.Events[0].Position, Refused: last.Time.UTC(), Change: st.change,
+			Code: last.Status, Reason: clip(reason(last), maxSuspect), since: w.begun,
+		})
 	}
-	last := o.result.Last()
-	w.progress.Suspects = append(w.progress.Suspects, suspect{
-		Batch: id, Position: o.f.batch.Events[0].Position, Refused: last.Time.UTC(), Change: st.change,
-		Code: last.Status, Reason: reason(last),
-	})
-	if len(w.progress.Suspects) >= maxSuspects {
-		w.trials = 0
-	}
+	return p.Trials <= 0
 }
 
 // deliveryFailed moves the status.
@@ -313,17 +317,19 @@ func (w *session) held(ctx context.Context, st *stored, reason string) (*store.W
 
 func (w *session) hold(ctx context.Context, st *stored, reason string) (store.Wait, error) {
 	if !st.config.Enabled { // what was left to send before it was off does not go out
-		st.drain = 0
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.progress.GaveUp, w.progress.Trials, w.unsaved = st.drain, 0, true
 		return store.Wait{After: store.UntilWoken}, nil
 	}
 	now := w.s.cfg.Clock.Now().UTC()
 	w.mu.Lock()
-	h := hold{Since: now, Interval: w.s.cfg.ProbeFirst, Change: st.change, Reason: reason}
+	h := hold{Since: now, Interval: w.s.cfg.ProbeFirst, Change: st.change, Reason: clip(reason, maxReason)}
 	if old := w.progress.Hold; old != nil {
 		h.Since, h.Interval = old.Since, min(2*old.Interval, w.s.cfg.ProbeMax)
 	}
 	h.Until = now.Add(h.Interval)
-	w.progress.Hold = &h
+	w.progress.Hold, w.progress.Trials = &h, 0
 	w.mu.Unlock()
 	w.s.setHeld(w.id, true)
 	w.s.cfg.Logger.WarnContext(ctx, "a webhook is held: its endpoint takes no events", "webhook", w.id,

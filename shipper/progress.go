@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/seed-6bcf82c5/auditlog/delivery"
 	"github.com/seed-6bcf82c5/auditlog/status"
@@ -40,7 +42,9 @@ type progress struct {
 	Skipped  time.Time    `json:"skipped,omitzero"`
 	Hold     *hold        `json:"hold,omitempty"`
 	Suspects []suspect    `json:"suspects,omitempty"`
-	Attempts []Attempt    `json:"-"` // the oldest first
+	GaveUp   uint64       `json:"gave_up,omitzero"` // the stored.drain that failed: it is not sent any more
+	Trials   int          `json:"trials,omitzero"`  // events that may be refused before the webhook is held; 0 before the first
+	Attempts []Attempt    `json:"-"`                // the oldest first
 }
 
 const progressVersion = 1
@@ -63,6 +67,27 @@ type suspect struct {
 	Change   string         `json:"change"`  // as of a hold
 	Code     int            `json:"code"`
 	Reason   string         `json:"reason"`
+
+	since int // number of the first flight of this session that began afterwards
+}
+
+// What is kept of texts, in bytes, so that a status stays below
+// store.MaxDocument however much endpoints say.
+const (
+	maxReason  = 512
+	maxSuspect = 128 // of the reason of a suspect: there may be many
+)
+
+// clip shortens a text to about n bytes of UTF-8.
+func clip(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\ufffd")
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }
 
 // newProgress is that of a webhook to which nothing was sent.
@@ -92,11 +117,13 @@ func parseProgress(id string, data []byte) (progress, error) {
 
 // encode returns the stored form.
 func (p *progress) encode() []byte {
-	data, err := json.Marshal(p)
-	if err != nil { // its times are those of a clock
+	var head bytes.Buffer
+	enc := json.NewEncoder(&head)
+	enc.SetEscapeHTML(false)              // answers are often HTML
+	if err := enc.Encode(p); err != nil { // its times are those of a clock
 		panic(err)
 	}
-	return appendAttempts(append(data, '\n'), p.Attempts)
+	return appendAttempts(head.Bytes(), p.Attempts) // Encode adds the line break
 }
 
 // clone returns a copy that later changes do not touch.
@@ -123,6 +150,33 @@ func (p *progress) keep(all []store.Frozen) {
 	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool {
 		return !slices.ContainsFunc(all, func(f store.Frozen) bool { return f.ID == x.Batch && !f.Acked })
 	})
+	if len(p.Suspects) == 0 {
+		p.Trials = 0
+	}
+}
+
+const (
+	// fewestTrials is how many events may be refused alone, one after the other,
+	// before the webhook is held. With each probe it doubles, up to mostTrials.
+	fewestTrials = 2
+	mostTrials   = 128
+
+	// manySuspects is from when on each probe tries only one event more, and
+	// maxSuspects from when on no more of them are noted: then retention has to
+	// make room.
+	manySuspects = 1000
+	maxSuspects  = 1500
+)
+
+// try sets the number of trials if none has begun, and reports whether it did:
+// then one suspect is tried again.
+func (p *progress) try() bool {
+	if p.Trials > 0 {
+		return false
+	}
+	n := len(p.Suspects)
+	p.Trials = max(fewestTrials, min(n, mostTrials, manySuspects-n))
+	return true
 }
 
 // attempt adds an attempt to the log and the status.
@@ -147,13 +201,14 @@ func message(a delivery.Attempt) string {
 	if text := http.StatusText(a.Status); a.Err == nil && text != "" {
 		return text
 	}
-	return a.String()
+	return clip(a.String(), maxReason)
 }
 
 // reason is why an attempt failed, with the beginning of the answer.
 func reason(a delivery.Attempt) string {
-	if a.Snippet == "" {
-		return a.String()
+	text := a.String()
+	if a.Snippet != "" {
+		text += ": " + a.Snippet
 	}
-	return a.String() + ": " + a.Snippet
+	return clip(text, maxReason)
 }

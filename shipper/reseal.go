@@ -64,18 +64,16 @@ func (s *Shipper) resealConfig(ctx context.Context, id string) error {
 }
 
 func (s *Shipper) resealLetter(ctx context.Context, doc store.Document) error {
-	// Names that are not ours are left alone.
-	length, rest, _ := strings.Cut(strings.TrimPrefix(doc.Key, deadLetters), "/")
-	n, malformed := strconv.Atoi(length)
-	if malformed != nil || n < 0 || n > len(rest) {
-		return nil //nolint:nilerr // it is another's
+	id, ok := webhookOf(doc.Key)
+	if !ok { // not ours
+		return nil
 	}
 	at := bytes.IndexByte(doc.Value, '\n') + 1
 	head, data := doc.Value[:at], doc.Value[at:]
 	if len(data) == 0 || data[0] != sealVersion {
 		return nil
 	}
-	place := sealed{webhook: rest[:n], field: "event"}
+	place := sealed{webhook: id, field: "event"}
 	opened, err := s.configs.open(data, place)
 	if err != nil {
 		return err
@@ -86,4 +84,14 @@ func (s *Shipper) resealLetter(ctx context.Context, doc store.Document) error {
 		return nil
 	}
 	return err
+}
+
+// webhookOf returns the id of the webhook whose dead letter has the key.
+func webhookOf(key string) (id string, ok bool) {
+	length, rest, _ := strings.Cut(strings.TrimPrefix(key, deadLetters), "/")
+	n, err := strconv.Atoi(length)
+	if err != nil || n < 0 || n > len(rest) {
+		return "", false
+	}
+	return rest[:n], true
 }

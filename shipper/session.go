@@ -33,7 +33,8 @@ type session struct {
 	place *place
 
 	returned map[string]bool // batches that the claim has returned
-	trials   int             // events that may be refused before the webhook is held
+	begun    int             // flights
+	again    bool            // the first suspect is to be tried again
 	noGaps   bool            // there was no room for the event of a gap
 
 	mu       sync.Mutex
@@ -83,22 +84,22 @@ func (w *session) run(ctx context.Context) (store.Wait, error) {
 	}
 	p.of(&st)
 	p.keep(state.Frozen)
+	again := p.try()
 	w.mu.Lock()
-	w.loaded, w.progress, w.using = true, p, version{st.revision, st.change}
+	w.loaded, w.progress, w.using, w.again = true, p, version{st.revision, st.change}, again
 	older := w.using.revision < w.latest
 	w.mu.Unlock()
 	if older { // it was changed just now
 		return store.Wait{}, nil
 	}
-	if !st.config.Enabled && (st.drain == 0 || state.Next.Seq > st.drain) {
-		w.s.setHeld(w.id, false)
+	w.s.setHeld(w.id, p.Hold != nil)
+	if !st.config.Enabled && (st.drain <= p.GaveUp || st.drain < state.Next.Seq) {
 		return store.Wait{After: store.UntilWoken}, nil
 	}
 	if err := w.skip(ctx, &st); err != nil {
 		return store.Wait{}, err
 	}
 	if h := w.progress.Hold; h != nil {
-		w.s.setHeld(w.id, true)
 		if left := h.Until.Sub(w.s.cfg.Clock.Now()); left > 0 {
 			return store.Wait{After: left}, nil
 		}
@@ -108,8 +109,6 @@ func (w *session) run(ctx context.Context) (store.Wait, error) {
 		return w.hold(ctx, &st, err.Error())
 	}
 	d.probing.Store(w.progress.Hold != nil)
-	const fewest = 2
-	w.trials = max(fewest, len(w.progress.Suspects))
 	return w.ship(ctx, &st, d)
 }
 
@@ -126,7 +125,7 @@ func (w *session) skip(ctx context.Context, st *stored) error {
 		return err
 	}
 	if skipped.Events > 0 {
-		w.s.cfg.Logger.InfoContext(ctx, "events recorded while the webhook was off are not sent, as configured",
+		w.s.cfg.Logger.InfoContext(ctx, "events recorded before the webhook was switched on again are not sent, as configured",
 			"webhook", w.id, "events", skipped.Events)
 		w.s.totals.skipped.Add(skipped.Events)
 		w.s.admission.freed()
@@ -142,7 +141,6 @@ func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wai
 		outcomes = make(chan outcome)
 		landed   []outcome // not settled yet
 		ready    *flight   // made ready, not begun
-		begun    int
 		flying   int
 		stop     *store.Wait
 		failed   error
@@ -156,7 +154,8 @@ func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wai
 		case ready != nil && flying < most && (len(landed) == 0 || !careful && landed[0].err == nil):
 			f := ready
 			ready = nil
-			begun++
+			f.number = w.begun
+			w.begun++
 			flying++
 			go func() { outcomes <- w.deliver(ctx, d, f) }()
 		case len(landed) > 0:
@@ -171,7 +170,7 @@ func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wai
 				stop = wait
 			}
 		case stop == nil && failed == nil && ready == nil && (flying == 0 || !careful):
-			if w.enough(begun) {
+			if w.enough() {
 				stop = &store.Wait{}
 				continue
 			}
@@ -194,10 +193,10 @@ func (w *session) ship(ctx context.Context, st *stored, d *deliverer) (store.Wai
 		case flying > 0:
 			landed = append(landed, <-outcomes)
 			flying--
-		case failed != nil:
+		case stop == nil:
 			return store.Wait{}, failed
 		default:
-			return *stop, nil
+			return *stop, failed
 		}
 	}
 }
@@ -208,8 +207,8 @@ func (w *session) careful(st *stored) bool {
 }
 
 // enough tells that it is another webhook's turn.
-func (w *session) enough(begun int) bool {
-	return begun >= sessionBatches || w.place.isSlow() && begun > 0 || w.s.closing.Err() != nil
+func (w *session) enough() bool {
+	return w.begun >= sessionBatches || w.place.isSlow() && w.begun > 0 || w.s.closing.Err() != nil
 }
 
 // next returns the next batch to send, or how long to wait for one, or neither
@@ -226,7 +225,14 @@ func (w *session) next(ctx context.Context, st *stored, alone bool) (*flight, *s
 			}
 			continue
 		}
-		limits, wait, err := w.allowed(ctx, st, &state, alone)
+		return w.nextOf(ctx, st, &state, alone)
+	}
+}
+
+// nextOf is next for a state that nobody changes meanwhile.
+func (w *session) nextOf(ctx context.Context, st *stored, state *store.State, alone bool) (*flight, *store.Wait, error) {
+	for {
+		limits, wait, err := w.allowed(ctx, st, state, alone)
 		if err != nil || limits.Events == 0 {
 			return nil, wait, err
 		}
@@ -241,10 +247,9 @@ func (w *session) next(ctx context.Context, st *stored, alone bool) (*flight, *s
 			return nil, nil, err
 		}
 		w.returned[b.ID] = true
-		if w.passOver(b.ID) {
-			continue
+		if !w.passOver(b.ID) {
+			return &flight{w: w, batch: b}, nil, nil
 		}
-		return &flight{w: w, batch: b}, nil, nil
 	}
 }
 

@@ -290,6 +290,20 @@ func (s *setup) report() shipper.Report {
 	return r
 }
 
+func (s *setup) snapshot() shipper.Snapshot {
+	s.t.Helper()
+	got, err := s.Snapshot(s.t.Context())
+	require.NoError(s.t, err)
+	return got
+}
+
+// ended returns a context that has ended.
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
 // requireStatus asserts the status document, without its times.
 func (s *setup) requireStatus(enabled bool, condition status.Condition, code int) {
 	s.t.Helper()

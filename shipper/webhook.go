@@ -179,7 +179,7 @@ func (s *Shipper) apply(old stored, patch webhook.Patch) (stored, error) {
 		next.created = delivery.NewID()
 	}
 	if s.cfg.ResumeFromNow && config.Enabled && !old.config.Enabled && old.config.Configured() {
-		next.skipBefore = now
+		next.skipBefore = now.Truncate(time.Millisecond) // as exact as the times of events
 	}
 	return next, nil
 }

@@ -54,7 +54,7 @@ func (s *Shipper) serve(claim store.Claim, p *place) {
 	s.mu.Unlock()
 	if err != nil && !errors.Is(err, store.ErrClaimLost) && !s.ended(err) {
 		s.cfg.Logger.Error("a webhook could not be served", "webhook", stream, "error", err)
-		wait = store.Wait{After: retryStore}
+		wait.After = max(wait.After, retryStore)
 	}
 	err = claim.Release(context.WithoutCancel(ctx), wait)
 	if err != nil && !errors.Is(err, store.ErrClaimLost) && !s.ended(err) {

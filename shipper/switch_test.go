@@ -1,0 +1,289 @@
+package shipper_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-6bcf82c5/auditlog/shipper"
+	"github.com/seed-6bcf82c5/auditlog/status"
+	"github.com/seed-6bcf82c5/auditlog/webhook"
+)
+
+var (
+	switchOn  = webhook.Patch{Enabled: webhook.Set(true)}
+	switchOff = webhook.Patch{Enabled: webhook.Set(false)}
+	asJSON    = webhook.Patch{LogFormat: webhook.Set(webhook.JSON)}
+)
+
+// updateWith changes the webhook and records events with it.
+func (s *setup) updateWith(patch webhook.Patch, names ...string) {
+	s.t.Helper()
+	_, err := s.Update(s.t.Context(), hook, patch, events(names...)...)
+	require.NoError(s.t, err)
+}
+
+// Nothing is sent while the webhook is off; then it goes on where it stopped.
+func TestSwitchedOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSetup(t, newEndpoint(t, nil))
+		s.record("1")
+		pass(2 * time.Second)
+		s.record("2")
+		s.update(switchOff)
+		s.record("3")
+		s.record(numbered(600)...)
+		pass(24 * time.Hour)
+		require.Equal(t, []string{"1"}, s.endpoint.names())
+		require.EqualValues(t, 602, s.report().Unsent.Events)
+		s.requireStatus(false, status.Active, 200)
+		s.update(switchOn)
+		s.record("4")
+		pass(2 * time.Second)
+		require.Equal(t, append(append([]string{"1", "2", "3"}, numbered(600)...), "4"), s.endpoint.names())
+		require.Zero(t, s.report().Unsent)
+	})
+}
+
+// An attempt under way when the webhook is switched off is broken off, and so is
+// a wait for the next one; the batch goes out under its id when it is on again.
+func TestSwitchedOffInFlight(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]int{"attempt": hang, "wait": http503} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newSetup(t, newEndpoint(t, always(code)))
+				s.record("1")
+				pass(1500 * time.Millisecond)
+				require.Len(t, s.endpoint.received(), 1)
+				s.update(switchOff)
+				s.endpoint.set(nil)
+				pass(time.Hour)
+				require.Len(t, s.endpoint.received(), 1)
+				s.requireStatus(false, status.Active, max(code, 0))
+				s.update(switchOn)
+				pass(0)
+				all := s.endpoint.received()
+				require.Len(t, all, 2)
+				require.Equal(t, all[0].id, all[1].id)
+			})
+		})
+	}
+}
+
+// With ResumeFromNow a webhook that is switched on again skips what was not sent
+// by then, and counts it.
+func TestResumeFromNow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSetup(t, newEndpoint(t, always(http503)), func(cfg *shipper.Config) { cfg.ResumeFromNow = true })
+		s.record("before")
+		pass(20 * time.Second) // it is frozen
+		s.update(switchOff)
+		s.endpoint.set(nil)
+		s.record("while")
+		pass(time.Hour + 1500*time.Microsecond) // not at a whole millisecond
+		s.update(switchOn)
+		s.record("after")
+		pass(2 * time.Second)
+		require.Equal(t, []string{"after"}, s.endpoint.names())
+		require.Zero(t, s.report().Unsent)
+		require.EqualValues(t, 2, s.snapshot().Skipped)
+		require.Contains(t, s.logs.String(), "are not sent, as configured")
+
+		s.update(asJSON) // that is no switch
+		s.record("1")
+		s.update(webhook.Patch{LogFormat: webhook.Set(webhook.CEF)})
+		pass(2 * time.Second)
+		require.Equal(t, []string{"after", "1"}, s.endpoint.names())
+	})
+}
+
+// What was skipped stays so over a restart, and is skipped after one.
+func TestResumeFromNowAfterRestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, st := newEndpoint(t, nil), memory(t)
+		fromNow := func(cfg *shipper.Config) { cfg.ResumeFromNow = true }
+		s := start(t, e, st, fromNow)
+		s.configure()
+		s.update(switchOff)
+		s.record("while")
+		pass(time.Second)
+		s.update(switchOn)
+		s.stop()
+		s = start(t, e, st, fromNow)
+		s.record("after")
+		pass(2 * time.Second)
+		s.stop()
+		s = start(t, e, st)
+		pass(2 * time.Second)
+		s.record("later")
+		pass(2 * time.Second)
+		require.Equal(t, []string{"after", "later"}, e.names())
+	})
+}
+
+// A webhook that is configured for the first time, or after it was deleted, skips
+// nothing.
+func TestResumeFromNowIsForSwitches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := bare(t, newEndpoint(t, nil), func(cfg *shipper.Config) { cfg.ResumeFromNow = true })
+		s.configure()
+		s.record("1")
+		require.NoError(t, s.Delete(t.Context(), hook))
+		pass(time.Minute)
+		s.configure()
+		pass(time.Minute)
+		require.Equal(t, []string{"1"}, s.endpoint.names())
+	})
+}
+
+// Events that tell of a change are sent although it switches the webhook off, and
+// with them what was recorded before; then nothing more.
+func TestUpdateEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSetup(t, newEndpoint(t, nil))
+		s.record("1")
+		s.updateWith(switchOff, "off")
+		s.record("2")
+		pass(time.Hour)
+		require.Equal(t, []string{"1", "off"}, s.endpoint.names())
+		s.requireStatus(false, status.Active, 200)
+		require.EqualValues(t, 1, s.report().Unsent.Events)
+		s.updateWith(asJSON, "json")
+		pass(time.Hour)
+		require.Equal(t, []string{"1", "off"}, s.endpoint.names(), "it was off already")
+		s.updateWith(switchOn, "on")
+		pass(time.Second)
+		require.Equal(t, []string{"1", "off", "2", "json", "on"}, s.endpoint.names())
+	})
+}
+
+// A change while the last events are still to be sent sends them all the same.
+func TestUpdateEventsTwice(t *testing.T) {
+	t.Parallel()
+	for name, second := range map[string][]string{"without events": nil, "with events": {"json"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newSetup(t, newEndpoint(t, nil))
+				s.updateWith(switchOff, "off")
+				s.updateWith(asJSON, second...)
+				pass(time.Hour)
+				require.Equal(t, []string{"off"}, s.endpoint.names())
+				require.Equal(t, byte('{'), s.endpoint.received()[0].lines[0][0])
+			})
+		})
+	}
+}
+
+// More is drained than a batch holds, in as many batches as it takes; what comes
+// later stays.
+func TestDrainsMuch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSetup(t, newEndpoint(t, nil), func(cfg *shipper.Config) { cfg.BatchAge = time.Minute })
+		s.record(numbered(1300)...)
+		s.updateWith(switchOff, "off")
+		s.record("later")
+		pass(time.Hour)
+		require.Equal(t, append(numbered(1300), "off"), s.endpoint.names())
+		require.EqualValues(t, 1, s.report().Unsent.Events)
+	})
+}
+
+// The rest is sent after a restart, too, once.
+func TestDrainsAfterRestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, st := newEndpoint(t, always(hang)), memory(t)
+		s := start(t, e, st)
+		s.configure()
+		s.record("1")
+		pass(1500 * time.Millisecond)
+		s.updateWith(switchOff, "off")
+		_ = s.Close(ended())
+		e.set(nil)
+		s = start(t, e, st)
+		s.record("2")
+		pass(time.Minute)
+		require.Equal(t, []string{"1", "off"}, e.names())
+		s.stop()
+		start(t, e, st)
+		pass(time.Minute)
+		require.Equal(t, []string{"1", "off"}, e.names())
+	})
+}
+
+// If the endpoint does not take them, the webhook is off for good, over a restart
+// too: the status tells that the last attempt has failed.
+func TestDrainFails(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		code  int
+		after time.Duration
+		n     int
+	}{
+		{"refuses the sender", 401, 2 * time.Second, 1},
+		{"refuses the events", 400, 2 * time.Second, 3},
+		{"is down", http503, 20 * time.Second, 5},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				e, st := newEndpoint(t, always(tt.code)), memory(t)
+				s := start(t, e, st)
+				s.configure()
+				s.record("1")
+				s.updateWith(switchOff, "off")
+				pass(tt.after)
+				s.requireStatus(false, status.Inactive, tt.code)
+				require.Len(t, e.received(), tt.n)
+				pass(time.Hour)
+				require.Len(t, e.received(), tt.n)
+				s.requireStatus(false, status.Inactive, tt.code)
+				require.Len(t, s.report().Attempts, tt.n)
+				s.stop()
+
+				s = start(t, e, st)
+				require.NoError(t, st.Wake(t.Context(), hook)) // as a store does that is opened again
+				s.record("2")
+				pass(time.Hour)
+				require.Len(t, e.received(), tt.n)
+				s.requireStatus(false, status.Inactive, tt.code)
+				e.set(nil)
+				s.updateWith(asJSON, "json")
+				pass(time.Hour)
+				require.Len(t, e.received(), tt.n, "what has failed stays")
+				s.update(switchOn)
+				pass(time.Minute)
+				require.Equal(t, []string{"1", "off", "2", "json"}, e.names())
+				require.Empty(t, s.letters())
+				s.requireStatus(true, status.Active, 200)
+			})
+		})
+	}
+}
+
+// Delete records its events; they wait for the next configuration.
+func TestDeleteEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSetup(t, newEndpoint(t, nil))
+		s.record("1")
+		require.NoError(t, s.Delete(t.Context(), hook, events("removed")...))
+		pass(time.Hour)
+		require.Empty(t, s.endpoint.names())
+		require.EqualValues(t, 2, s.snapshot().Queued.Events)
+		require.EqualValues(t, 2, s.snapshot().Recorded)
+	})
+}

@@ -20,7 +20,7 @@ func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.Len(t, blocks, 4)
+	require.Len(t, blocks, 5)
 	for i, block := range blocks {
 		t.Run(fmt.Sprint(i+1), func(t *testing.T) {
 			t.Parallel()
@@ -34,6 +34,7 @@ func TestReadme(t *testing.T) {
 			require.Less(t, lines, 25)
 			out := runOverlaid(t, code)
 			require.Regexp(t, []string{
+				`\nhttps://siem.example.com/logs <nil> <nil>\n<nil> <nil>\n$`,
 				`^1 event: 200 OK <nil>\n$`,
 				`^CEF:0\|Example\|Gateway\|1.0\|login\|Login\|3\|rt=\d+ suser=alice msg=no value can forge\\=a field\\nor a line <nil>\n$`,
 				`^https://siem.example.com/audit-logs true <nil>\n$`,

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,9 @@ import (
 // serverVariable makes the test binary a receiver instead of a test. Its value
 // is the protocol to speak.
 const serverVariable = "AUDITLOG_BENCHMARK_SERVER"
+
+// hanging is what the paths begin with that are never answered.
+const hanging = "hanging"
 
 const (
 	http1 = "http1"
@@ -45,9 +49,16 @@ type greeting struct {
 // serve reads and discards what it gets, and answers 200, until its standard
 // input ends: when its owner has closed it or is gone.
 func serve(protocol string) error {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	var handler http.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-	}))
+		if strings.HasPrefix(r.URL.Path, "/"+hanging) {
+			<-r.Context().Done()
+		}
+	})
+	if protocol == ledgerServer {
+		handler = &ledger{counts: map[int]int{}}
+	}
+	server := httptest.NewUnstartedServer(handler)
 	server.EnableHTTP2 = protocol == http2
 	server.StartTLS()
 	defer server.Close()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/seed-6bcf82c5/auditlog/internal/httpretry"
@@ -19,6 +20,8 @@ import (
 const (
 	// maxAnswer bounds the document of a success, in bytes.
 	maxAnswer = 1 << 20
+	// maxPage bounds a page of a list, of up to 1 000 entries, in bytes.
+	maxPage = 64 << 20
 	// maxProblem bounds what is read of any other answer, in bytes.
 	maxProblem = 64 << 10
 )
@@ -28,11 +31,43 @@ type call struct {
 	client *Client
 	method string
 	path   string
+	query  url.Values
 	body   []byte         // none for a GET
 	masker *redact.Masker // of all secrets in the call
+
+	anonymous bool  // without the token
+	most      int64 // bytes of an answer; 0 means maxAnswer
+}
+
+// get is a call that reads a document.
+func (c *Client) get(path string) call {
+	return call{client: c, method: http.MethodGet, path: path, masker: c.masker()}
+}
+
+// list is a call that reads a page of a list.
+func (c *Client) list(path string, query url.Values) call {
+	return call{client: c, method: http.MethodGet, path: path, query: query, masker: c.masker(), most: maxPage}
+}
+
+// write is a call that changes something. The authorization is what the body
+// holds of it, so that a server that repeats it does not reveal it.
+func (c *Client) write(method, path string, body []byte, authorization webhook.Secret) call {
+	return call{client: c, method: method, path: path, body: body, masker: c.masker(authorization.Reveal())}
+}
+
+// answered makes the call and returns the document of the answer. After an
+// error it is the zero value.
+func answered[T any](ctx context.Context, c call) (T, error) {
+	var document T
+	if err := c.do(ctx, &document); err != nil {
+		var zero T
+		return zero, err
+	}
+	return document, nil
 }
 
 // do makes the call and decodes the answer into the value that into points to.
+// If it is nil the answer's status is all there is to it.
 func (c call) do(ctx context.Context, into any) error {
 	backoff := httpretry.NewBackoff()
 	var last error
@@ -79,12 +114,21 @@ func (c call) attempt(ctx context.Context, into any) error {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 		return newAPIError(c, resp, body)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if into == nil {
+		// Read, so that the connection can be used again.
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxProblem))
+		return nil
+	}
+	most := c.most
+	if most == 0 {
+		most = maxAnswer
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	if err != nil {
 		return c.lost(err)
 	}
-	if len(body) > maxAnswer {
-		return c.errorf("the answer is longer than %d bytes", maxAnswer)
+	if int64(len(body)) > most {
+		return c.errorf("the answer is longer than %d bytes", most)
 	}
 	if string(bytes.TrimSpace(body)) == "null" { // encoding/json would let it pass
 		return c.errorf("decoding the answer: no document")
@@ -96,12 +140,16 @@ func (c call) attempt(ctx context.Context, into any) error {
 }
 
 func (c call) request(ctx context.Context) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, c.method, c.client.base.JoinPath(c.path).String(), bytes.NewReader(c.body))
+	target := c.client.base.JoinPath(c.path)
+	target.RawQuery = c.query.Encode()
+	req, err := http.NewRequestWithContext(ctx, c.method, target.String(), bytes.NewReader(c.body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json, "+webhook.ProblemMediaType)
-	req.Header.Set("Authorization", "Bearer "+c.client.token.Reveal())
+	if !c.anonymous {
+		req.Header.Set("Authorization", "Bearer "+c.client.token.Reveal())
+	}
 	req.Header.Set("User-Agent", c.client.userAgent)
 	if c.body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -121,8 +169,8 @@ func (c call) lost(err error) error {
 // again reports whether the call may be repeated after an attempt that ended
 // in err.
 func (c call) again(err error) bool {
-	if answered, ok := errors.AsType[*APIError](err); ok {
-		switch code := answered.StatusCode; {
+	if refusal, ok := errors.AsType[*APIError](err); ok {
+		switch code := refusal.StatusCode; {
 		case code == http.StatusTooManyRequests:
 			return true
 		case code/100 == 5 && code != http.StatusNotImplemented:
@@ -144,8 +192,8 @@ func permanent(err error) bool {
 
 // retryAfter returns the wait that the server asked for, 0 if none.
 func retryAfter(err error) time.Duration {
-	if answered, ok := errors.AsType[*APIError](err); ok {
-		return answered.RetryAfter
+	if refusal, ok := errors.AsType[*APIError](err); ok {
+		return refusal.RetryAfter
 	}
 	return 0
 }
@@ -154,13 +202,20 @@ func retryAfter(err error) time.Duration {
 // given cause. It wraps the cause, the context's own error, and the error of
 // the last attempt that was not interrupted, if there is one.
 func (c call) interrupted(ctx context.Context, cause, last error) error {
-	if ended := ctx.Err(); ended != nil && !errors.Is(cause, ended) {
-		cause = fmt.Errorf("%w: %w", ended, cause)
-	}
+	cause = withContextError(ctx, cause)
 	if last == nil {
 		return c.errorf("%w", cause)
 	}
 	return c.errorf("%w; the last attempt: %w", cause, last)
+}
+
+// withContextError makes an error of a wait wrap the context's own error, too,
+// where the context ended with a cause.
+func withContextError(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w", ended, err)
+	}
+	return err
 }
 
 func (c call) errorf(format string, args ...any) error {

@@ -18,20 +18,29 @@ import (
 // Client calls the management API of one region. Make one with [New]. It is
 // safe for concurrent use.
 type Client struct {
-	// Webhook is the audit log webhook of the region.
+	// Webhook is the webhook of the region with an endpoint of its own.
 	Webhook *WebhookService
+	// Binding is the same webhook where it is bound to a destination.
+	Binding *BindingService
+	// Destinations are the endpoints that webhooks are bound to.
+	Destinations *DestinationService
+	// Replay is the region's job that sends past events again.
+	Replay *ReplayService
+	// Logs is the audit log itself.
+	Logs *LogService
 
 	base      *url.URL
 	token     webhook.Secret
 	http      *http.Client
 	clock     Clock
 	userAgent string
+	version   string // the beginning of paths that both versions have
 }
 
 // New returns a Client for target, which is a region of Konnect (us, eu, au,
-// me, in, sg or global) or the base URL of another server that offers the API,
-// without the version. A base URL is https, or http if its host is localhost
-// or a loopback address.
+// me, in, sg) or global, where what belongs to no region is at home, or the
+// base URL of another server that offers the API, without the version. A base
+// URL is https, or http if its host is localhost or a loopback address.
 //
 // The token is a personal or system account access token, without the word
 // Bearer. It needs the rights of an organization admin, or the role Audit Logs
@@ -53,6 +62,7 @@ func New(target, token string, options ...Option) (*Client, error) {
 		http:      &http.Client{Timeout: 30 * time.Second},
 		clock:     systemClock{},
 		userAgent: "auditlog-go",
+		version:   v3,
 	}
 	for _, option := range options {
 		option(c)
@@ -64,8 +74,18 @@ func New(target, token string, options ...Option) (*Client, error) {
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.Webhook = &WebhookService{client: c}
+	c.Binding = &BindingService{client: c, path: v3 + bindingPath, region: true}
+	c.Destinations = &DestinationService{client: c, path: c.version + destinationsPath}
+	c.Replay = &ReplayService{client: c, path: c.version + replayPath}
+	c.Logs = &LogService{client: c}
 	return c, nil
 }
+
+// What paths begin with.
+const (
+	v2 = "/v2"
+	v3 = "/v3"
+)
 
 // LogValue implements [slog.LogValuer]. It shows the host only.
 func (c *Client) LogValue() slog.Value { return slog.StringValue("client.Client(" + c.base.Host + ")") }
@@ -102,6 +122,11 @@ func WithClock(clock Clock) Option {
 func WithUserAgent(userAgent string) Option {
 	return func(c *Client) { c.userAgent = userAgent }
 }
+
+// WithVersion2 makes the Client use version 2 of the API for what both versions
+// offer alike: Destinations, Replay, and all of portals. The default is version
+// 3. Webhook is version 2 always, Binding and Logs are version 3.
+func WithVersion2() Option { return func(c *Client) { c.version = v2 } }
 
 // Clock tells the time and waits. Tests give a Client one of their own.
 type Clock interface {

@@ -111,7 +111,12 @@ func TestClientIsNeverPrinted(t *testing.T) {
 	c, err := client.New("eu", token)
 	require.NoError(t, err)
 	var out bytes.Buffer
-	for _, value := range []any{c, *c, c.Webhook, *c.Webhook, struct{ c client.Client }{*c}} {
+	p, err := c.Portal(portalID)
+	require.NoError(t, err)
+	for _, value := range []any{
+		c, *c, c.Webhook, *c.Webhook, c.Binding, *c.Binding, *c.Destinations, *c.Replay, *c.Logs, p, *p,
+		struct{ c client.Client }{*c},
+	} {
 		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&out, format, value)
 		}

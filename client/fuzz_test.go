@@ -24,6 +24,8 @@ func FuzzAnswer(f *testing.F) {
 		`{"status":400,"title":"Bad Request","detail":"` + token + `","instance":"konnect:trace:1","type":"x","invalid_parameters":[{"field":"a","reason":"b","rule":"enum","choices":["c",["d"]]}]}`,
 		`{"status":"400","detail":["x"],"invalid_parameters":[{"field":1,"minimum":1.5,"dependents":null},7,null]}`,
 		`{"message":"no key","request_id":"1"}`,
+		`{"data":[` + siemJSON + `,{"type":"authorization","ts":"2023-03-21T09:29:14Z"}],"meta":{"next":"/x?page[after]=` + token + `","page":{"next":"/x","size":1e9}}}`,
+		jobJSON, boundJSON,
 	} {
 		for _, code := range []int{200, 302, 400, 503} {
 			f.Add(code, []byte(body), "r1")
@@ -41,7 +43,14 @@ func FuzzAnswer(f *testing.F) {
 			_, err := c.Webhook.Status(ctx)
 			return err
 		}
-		for _, call := range []func(context.Context, *client.Client) error{get, update, readStatus} {
+		calls := []func(context.Context, *client.Client) error{get, update, readStatus}
+		for _, o := range append(ofOneVersion(), alikeInBoth(t.Context())...) {
+			calls = append(calls, func(ctx context.Context, c *client.Client) error {
+				_, err := o.call(ctx, c)
+				return err
+			})
+		}
+		for _, call := range calls {
 			err := call(t.Context(), c)
 			if err == nil {
 				continue

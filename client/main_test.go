@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -89,9 +90,10 @@ func serve(t *testing.T, steps ...http.HandlerFunc) *api {
 	return a
 }
 
-func (a *api) newClient(t *testing.T) *client.Client {
+func (a *api) newClient(t *testing.T, options ...client.Option) *client.Client {
 	t.Helper()
-	c, err := client.New(a.URL, token, client.WithHTTPClient(a.Client()), client.WithClock(a.clock))
+	options = append([]client.Option{client.WithHTTPClient(a.Client()), client.WithClock(a.clock)}, options...)
+	c, err := client.New(a.URL, token, options...)
 	require.NoError(t, err)
 	return c
 }
@@ -136,4 +138,8 @@ func requireNoToken(t *testing.T, text string) {
 	t.Helper()
 	require.NotContains(t, text, token)
 	require.NotContains(t, text, "T0KEN")
+}
+
+func response(code int, body string) *http.Response {
+	return &http.Response{StatusCode: code, Body: io.NopCloser(strings.NewReader(body))}
 }

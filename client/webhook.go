@@ -9,29 +9,28 @@ import (
 )
 
 const (
-	webhookPath       = "/v2/audit-log-webhook"
-	webhookStatusPath = webhookPath + "/status"
+	webhookPath = v2 + bindingPath
+	statusPath  = "/status"
+	keysPath    = "/jwks.json"
 )
 
-// WebhookService is the audit log webhook of a region. Each has exactly one.
+// WebhookService is the audit log webhook of a region, of which each has
+// exactly one, as version 2 of the API shows it: with an endpoint of its own.
+// [BindingService] is the same webhook bound to a destination.
 type WebhookService struct{ client *Client }
 
 // Get returns the configuration. Of a webhook that was never configured it is
 // one for which [webhook.Config.Configured] reports false. The authorization
 // is never returned by the API.
 func (s *WebhookService) Get(ctx context.Context) (webhook.Config, error) {
-	var config webhook.Config
-	err := call{
-		client: s.client,
-		method: http.MethodGet,
-		path:   webhookPath,
-		masker: s.client.masker(),
-	}.do(ctx, &config)
-	return config, err
+	return answered[webhook.Config](ctx, s.client.get(webhookPath))
 }
 
 // Update changes the fields that are set in patch and returns the resulting
 // configuration. A patch that sets nothing is not sent: Update is Get then.
+//
+// A new endpoint for a webhook that is bound to a destination takes it off the
+// destination, which stays as it is.
 //
 // The server judges the values; [webhook.Patch.Validate] does so beforehand.
 // An invalid one gives an [*APIError] that matches [ErrBadRequest] and names
@@ -41,25 +40,19 @@ func (s *WebhookService) Update(ctx context.Context, patch webhook.Patch) (webho
 		return s.Get(ctx)
 	}
 	authorization, _ := patch.Authorization.Get()
-	var config webhook.Config
-	err := call{
-		client: s.client,
-		method: http.MethodPatch,
-		path:   webhookPath,
-		body:   webhook.EncodePatch(patch),
-		masker: s.client.masker(authorization.Reveal()),
-	}.do(ctx, &config)
-	return config, err
+	return answered[webhook.Config](ctx, s.client.write(http.MethodPatch, webhookPath, webhook.EncodePatch(patch), authorization))
 }
 
 // Status returns how sending to the webhook goes.
 func (s *WebhookService) Status(ctx context.Context) (status.Status, error) {
-	var answer status.Status
-	err := call{
-		client: s.client,
-		method: http.MethodGet,
-		path:   webhookStatusPath,
-		masker: s.client.masker(),
-	}.do(ctx, &answer)
-	return answer, err
+	return answered[status.Status](ctx, s.client.get(webhookPath+statusPath))
+}
+
+// Keys returns the public keys that the region's events are signed with. They
+// are public: the request does not carry the token. Nothing about the keys is
+// checked.
+func (s *WebhookService) Keys(ctx context.Context) (webhook.KeySet, error) {
+	c := s.client.get(webhookPath + keysPath)
+	c.anonymous = true
+	return answered[webhook.KeySet](ctx, c)
 }

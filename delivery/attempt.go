@@ -50,6 +50,11 @@ func (r *run) post(ctx context.Context, a *Attempt) outcome {
 		a.Err = fmt.Errorf("the endpoint %w", err)
 		return outcome{reason: ReasonConnection}
 	}
+	signature, err := r.sign(a.Time)
+	if err != nil {
+		a.Err = r.masker.Error(fmt.Errorf("the batch cannot be signed: %w", err))
+		return outcome{retry: true}
+	}
 	timeout := r.cfg.AttemptTimeout
 	if r.cfg.Timeout > 0 {
 		timeout = min(timeout, r.left())
@@ -61,7 +66,7 @@ func (r *run) post(ctx context.Context, a *Attempt) outcome {
 
 	// RoundTrip rather than a Client: no redirects, and no *url.Error that
 	// quotes the endpoint.
-	resp, err := r.transport.RoundTrip(r.request(attemptCtx, a.Time))
+	resp, err := r.transport.RoundTrip(r.request(attemptCtx, a.Time, signature))
 	switch {
 	case err == nil:
 	case ctx.Err() == nil && errors.Is(context.Cause(attemptCtx), errAttemptTimeout):
@@ -81,7 +86,7 @@ func (r *run) post(ctx context.Context, a *Attempt) outcome {
 // closed the connection it kept, or where an HTTP/2 server tells that it has
 // not looked at the request (REFUSED_STREAM, GOAWAY). Once is enough: anything
 // more is for the next attempt, which waits and which hooks are told of.
-func (r *run) request(ctx context.Context, now time.Time) *http.Request {
+func (r *run) request(ctx context.Context, now time.Time, signature string) *http.Request {
 	again := false
 	req := &http.Request{
 		Method:        http.MethodPost,
@@ -96,6 +101,9 @@ func (r *run) request(ctx context.Context, now time.Time) *http.Request {
 			again = true
 			return r.payload.reader(), nil
 		},
+	}
+	if signature != "" {
+		req.Header.Set("Webhook-Signature", signature)
 	}
 	return req.WithContext(ctx)
 }

@@ -143,6 +143,11 @@ type Config struct {
 	// Clock is for the waits and time stamps. Default: SystemClock.
 	Clock Clock
 
+	// Signer, where it is set, signs each attempt: what it returns is sent as
+	// Webhook-Signature, after the Standard Webhooks specification. An attempt
+	// that cannot be signed is not sent and counts as one without an answer.
+	Signer BatchSigner
+
 	// Hooks are told what happens. See [NewLogHook] for one that logs.
 	Hooks []Hook
 }

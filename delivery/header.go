@@ -20,7 +20,7 @@ var protocolHeaders = []string{
 	"Content-Length", "Content-Type", "Expect", "Host", "Keep-Alive",
 	"Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
 	"Transfer-Encoding", "Upgrade", "User-Agent", "Webhook-Id",
-	"Webhook-Timestamp",
+	"Webhook-Signature", "Webhook-Timestamp",
 }
 
 // checkHeaders checks custom headers. Errors have names, never values.

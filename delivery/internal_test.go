@@ -36,7 +36,7 @@ func TestRequestBodyCanBeReadAgainOnce(t *testing.T) {
 	d, err := New(Config{Endpoint: "https://siem.example/", Encoding: EncodingNone})
 	require.NoError(t, err)
 	r := &run{sender: d.sender(), payload: newPayload([]byte("body"), EncodingNone), result: Result{Sent: 4}}
-	req := r.request(t.Context(), time.Now())
+	req := r.request(t.Context(), time.Now(), "")
 	again, err := req.GetBody()
 	require.NoError(t, err)
 	_, err = req.GetBody()

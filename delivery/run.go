@@ -17,6 +17,7 @@ import (
 type run struct {
 	*sender
 	start   time.Time // by the Clock
+	body    []byte    // as it is signed, before compression
 	payload *payload
 	backoff retry.Backoff // nil until the first attempt has failed
 	result  Result
@@ -34,6 +35,7 @@ func (r *run) deliver(ctx context.Context, batch Batch) error {
 	if err != nil {
 		return r.fail(ReasonInvalid, err)
 	}
+	r.body = body
 	r.result.Events, r.result.Bytes = events, len(body)
 
 	for {

@@ -39,13 +39,16 @@ func Example() {
 	}); err != nil {
 		fmt.Println(err)
 	}
-	if err := konnect.Ship(ctx, konnecttest.Events(1, 3, time.Unix(1_750_000_000, 0))...); err != nil {
+	if err := konnect.Record(ctx, konnecttest.Events(1, 3, time.Unix(1_750_000_000, 0))...); err != nil {
+		fmt.Println(err)
+	}
+	if err := konnect.Drain(ctx); err != nil {
 		fmt.Println(err)
 	}
 	status, err := c.Webhook.Status(ctx)
 	if err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println(len(siem.Events()), "events,", status.WebhookStatus)
-	// Output: 3 events, active
+	fmt.Println(len(siem.Events()), "events, with that of the set-up;", status.WebhookStatus)
+	// Output: 4 events, with that of the set-up; active
 }

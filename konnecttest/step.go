@@ -96,8 +96,11 @@ func (s Step) answer(w http.ResponseWriter, r *http.Request) {
 	if s.HugeBody > 0 {
 		_, _ = io.CopyN(w, zeros{}, s.HugeBody)
 	}
-	for s.SlowBody > 0 && flush() == nil && wait(r, s.SlowBody) {
-		_, _ = io.WriteString(w, ".")
+	if s.SlowBody > 0 {
+		for flush() == nil && wait(r, s.SlowBody) {
+			_, _ = io.WriteString(w, ".")
+		}
+		panic(http.ErrAbortHandler) // it has no end, also when the SIEM goes
 	}
 }
 

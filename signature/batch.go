@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -46,11 +47,11 @@ var batchEncoding = base64.StdEncoding.Strict()
 func (s *Signer) SignBatch(id string, at time.Time, body []byte) (string, error) {
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	if err := checkBatch(id, timestamp); err != nil {
-		return "", err
+		return "", fmt.Errorf("signature: %w", err)
 	}
 	made, err := s.sign(batchMessage(id, timestamp, body))
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("signature: %w", err)
 	}
 	return version + "," + batchEncoding.EncodeToString(made), nil
 }
@@ -72,7 +73,7 @@ func (s KeySet) VerifyBatch(header http.Header, body []byte, now time.Time, tole
 	}
 	ids, timestamps := header.Values(HeaderID), header.Values(HeaderTimestamp)
 	if len(ids) != 1 || len(timestamps) != 1 {
-		return Result{Outcome: Refused, Err: errors.New("a signed batch has one " + HeaderID + " and one " + HeaderTimestamp)}
+		return Result{Outcome: Refused, Err: errors.New("not exactly one " + HeaderID + " and one " + HeaderTimestamp)}
 	}
 	if err := checkBatch(ids[0], timestamps[0]); err != nil {
 		return Result{Outcome: Refused, Err: err}
@@ -91,8 +92,8 @@ func (s KeySet) VerifyBatch(header http.Header, body []byte, now time.Time, tole
 
 // batchMessage returns what is signed. Neither the id nor the timestamp has a
 // full stop, so that it can be taken apart in one way only. Nor can the id begin
-// an object or hold what is before "CEF:" in a line, so that no signed line is a
-// signed batch as well, whatever somebody gets logged.
+// an object or hold a time, so that no signed line of JSON, and none of CEF that
+// begins with its time, is a signed batch as well, whatever somebody gets logged.
 func batchMessage(id, timestamp string, body []byte) []byte {
 	m := make([]byte, 0, len(id)+1+len(timestamp)+1+len(body))
 	m = append(append(m, id...), '.')
@@ -102,10 +103,10 @@ func batchMessage(id, timestamp string, body []byte) []byte {
 
 func checkBatch(id, timestamp string) error {
 	if id == "" || len(id) > maxID || strings.ContainsFunc(id, notInID) {
-		return errors.New("signature: the batch id is not 1 to 256 letters, digits, - and _")
+		return errors.New("the batch id is not 1 to 256 letters, digits, - and _")
 	}
 	if n, err := strconv.ParseUint(timestamp, 10, 63); err != nil || strconv.FormatUint(n, 10) != timestamp {
-		return errors.New("signature: the time of the batch is not in seconds since 1970")
+		return errors.New("the time of the batch is not in seconds since 1970")
 	}
 	return nil
 }
@@ -118,9 +119,9 @@ func checkAge(timestamp string, now time.Time, tolerance time.Duration) error {
 	seconds, _ := strconv.ParseInt(timestamp, 10, 64) // checked before
 	switch age := now.Sub(time.Unix(seconds, 0)); {
 	case age > tolerance:
-		return errors.New("signature: the batch is too old")
+		return errors.New("the batch is too old")
 	case age < -tolerance:
-		return errors.New("signature: the batch is from the future")
+		return errors.New("the batch is from the future")
 	}
 	return nil
 }
@@ -136,10 +137,10 @@ func batchSignatures(header http.Header) ([][]byte, error) {
 			}
 			made, err := batchEncoding.DecodeString(text)
 			if err != nil || len(made) != ed25519.SignatureSize {
-				return nil, errors.New("signature: a signature of the batch is not base64 of 64 bytes")
+				return nil, errors.New("a signature of the batch is not base64 of 64 bytes")
 			}
 			if len(signatures) == maxBatchSignatures {
-				return nil, errors.New("signature: the batch has more than four signatures")
+				return nil, errors.New("the batch has more than four signatures")
 			}
 			signatures = append(signatures, made)
 		}

@@ -27,8 +27,9 @@
 //     without it and without the comma before it (after it, if it comes first);
 //     an object of nothing else is refused. A nested sig is content.
 //   - CPS: the entry is exactly {"event":, an object and }. The rule of JSON
-//     holds for that object, and it is the object that is signed. Any other
-//     entry with an object as its member event is refused.
+//     holds for that object, and it is the object that is signed, so that it
+//     has the same signature as a line of JSON. Any other entry with an object
+//     as its member event is refused.
 //
 // An entry that is not refused is unsigned, or it is valid if one of the keys
 // verifies its signature, for it names none, and else invalid. What no rule

@@ -39,11 +39,11 @@ func newTransport() *http.Transport {
 func (r *Remote) fetch(ctx context.Context) {
 	began := r.now()
 	var keys KeySet
-	err := errors.New("signature: the transport panicked")
+	err := errors.New("the transport panicked")
 	defer func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.tried, r.failure = began, err
+		r.tried, r.failure = r.now(), err
 		if err != nil {
 			return
 		}
@@ -57,7 +57,7 @@ func (r *Remote) fetch(ctx context.Context) {
 	defer cancel()
 	keys, err = r.get(ctx)
 	if err != nil {
-		err = fmt.Errorf("signature: keys from %s: %w", r.host(), err)
+		err = fmt.Errorf("%s: %w", r.host(), err)
 	}
 	r.onFetch(err)
 }
@@ -88,7 +88,7 @@ func (r *Remote) get(ctx context.Context) (KeySet, error) {
 	if len(document) > maxDocument {
 		return KeySet{}, fmt.Errorf("the answer is longer than %d bytes", maxDocument)
 	}
-	return ParseKeySet(document)
+	return parseKeySet(document)
 }
 
 // equal reports whether both have the same keys in the same order, by the same

@@ -38,7 +38,7 @@ type publicKey struct {
 // is taken once.
 func NewKeySet(keys ...ed25519.PublicKey) (KeySet, error) {
 	if len(keys) > MaxKeys {
-		return KeySet{}, errTooMany(len(keys))
+		return KeySet{}, fmt.Errorf("signature: %w", errTooMany(len(keys)))
 	}
 	set := newKeySet()
 	for i, public := range keys {
@@ -62,18 +62,18 @@ func (s *KeySet) add(k publicKey) {
 }
 
 func errTooMany(n int) error {
-	return fmt.Errorf("signature: %d keys, more than %d", n, MaxKeys)
+	return fmt.Errorf("%d keys, more than %d", n, MaxKeys)
 }
 
 // KeyID returns the id of a key that is not given one: its thumbprint (RFC 7638
 // and RFC 8037 §2), 43 characters of base64url.
 func KeyID(public ed25519.PublicKey) string {
-	digest := sha256.Sum256([]byte(`{"crv":"Ed25519","kty":"OKP","x":"` + encoding.EncodeToString(public) + `"}`))
-	return encoding.EncodeToString(digest[:])
+	digest := sha256.Sum256([]byte(`{"crv":"Ed25519","kty":"OKP","x":"` + base64url.EncodeToString(public) + `"}`))
+	return base64url.EncodeToString(digest[:])
 }
 
-// encoding is that of signatures and of JSON Web Keys.
-var encoding = base64.RawURLEncoding.Strict()
+// base64url is the encoding of signatures and of JSON Web Keys.
+var base64url = base64.RawURLEncoding.Strict()
 
 // jwk is a JSON Web Key (RFC 7517, RFC 8037), its members in Konnect's order.
 type jwk struct {
@@ -101,14 +101,22 @@ const (
 // out included. An id that is not visible ASCII of up to 256 characters is
 // replaced by [KeyID].
 func ParseKeySet(jwks []byte) (KeySet, error) {
+	set, err := parseKeySet(jwks)
+	if err != nil {
+		return KeySet{}, fmt.Errorf("signature: %w", err)
+	}
+	return set, nil
+}
+
+func parseKeySet(jwks []byte) (KeySet, error) {
 	var document struct {
 		Keys *[]json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(jwks, &document); err != nil {
-		return KeySet{}, fmt.Errorf("signature: the key set is not JSON of its form: %w", err)
+		return KeySet{}, fmt.Errorf("the key set is not JSON of its form: %w", err)
 	}
 	if document.Keys == nil {
-		return KeySet{}, errors.New(`signature: the key set has no member "keys"`)
+		return KeySet{}, errors.New(`the key set has no member "keys"`)
 	}
 	if n := len(*document.Keys); n > MaxKeys {
 		return KeySet{}, errTooMany(n)
@@ -117,14 +125,14 @@ func ParseKeySet(jwks []byte) (KeySet, error) {
 	for i, raw := range *document.Keys {
 		k, ours, err := parseKey(raw)
 		if err != nil {
-			return KeySet{}, fmt.Errorf("signature: key %d: %w", i, err)
+			return KeySet{}, fmt.Errorf("key %d: %w", i, err)
 		}
 		if ours {
 			set.add(k)
 		}
 	}
 	if n := len(*document.Keys); n > 0 && len(set.keys) == 0 {
-		return KeySet{}, fmt.Errorf("signature: none of the %d keys is for Ed25519", n)
+		return KeySet{}, fmt.Errorf("none of the %d keys is for Ed25519", n)
 	}
 	return set, nil
 }
@@ -138,8 +146,8 @@ func parseKey(raw json.RawMessage) (k publicKey, ours bool, err error) {
 	if key.KeyType != keyType || key.Curve != curve || key.Algorithm != nil && *key.Algorithm != algorithm {
 		return publicKey{}, false, nil
 	}
-	public, err := encoding.DecodeString(key.X)
-	if err != nil || len(key.X) != encoding.EncodedLen(len(public)) { // line breaks are ignored in decoding
+	public, err := base64url.DecodeString(key.X)
+	if err != nil || len(key.X) != base64url.EncodedLen(len(public)) { // line breaks are ignored in decoding
 		return publicKey{}, false, errors.New("x is not base64url without padding")
 	}
 	if err := checkKey(public); err != nil {
@@ -169,7 +177,7 @@ func (s KeySet) MarshalJSON() ([]byte, error) {
 	keys := make([]jwk, len(s.keys))
 	eddsa := algorithm
 	for i, k := range s.keys {
-		keys[i] = jwk{keyType, &eddsa, k.id, curve, encoding.EncodeToString(k.public)}
+		keys[i] = jwk{keyType, &eddsa, k.id, curve, base64url.EncodeToString(k.public)}
 	}
 	return json.Marshal(map[string][]jwk{"keys": keys})
 }

@@ -55,7 +55,7 @@ func (s *scanner) event(outermost bool) (parts, error) {
 		if err != nil {
 			return parts{}, err
 		}
-		switch name := m.decoded; {
+		switch name := m.name; {
 		case !seen.add(name):
 			return parts{}, refuse(m.start, "a second member of the same name")
 		case string(name) == sigName:
@@ -86,6 +86,8 @@ func (s *scanner) signature(p *parts, m member) (span, error) {
 	first := s.text[m.start-1] == '{'
 	s.i = m.end
 	switch {
+	case m.end == len(s.text):
+		return span{}, s.unexpected()
 	case !first && s.text[m.start-1] != ',', !s.next(',') && !s.next('}'):
 		return span{}, refuse(m.start, "white space next to sig")
 	case !first:

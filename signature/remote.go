@@ -36,8 +36,9 @@ type RemoteConfig struct {
 	URL string
 
 	// MaxAge is after what time keys are fetched again, so that one that is
-	// published no longer is trusted no longer. If the fetch fails, those at
-	// hand stay in use. Default: DefaultMaxAge.
+	// published no longer is trusted no longer. If the fetch fails those at
+	// hand stay in use: whoever can keep the URL from answering can prolong
+	// that. Default: DefaultMaxAge.
 	MaxAge time.Duration
 
 	// Timeout bounds a fetch, in real time. Default: DefaultTimeout.
@@ -45,7 +46,7 @@ type RemoteConfig struct {
 
 	// Transport replaces the transport, for another proxy than the
 	// environment's ([http.ProxyFromEnvironment]), authorities of one's own, or
-	// tests.
+	// tests. Redirects are not followed, unless it does so itself.
 	Transport http.RoundTripper
 
 	// OnFetch, where it is set, is told how each fetch ended, from the
@@ -72,7 +73,7 @@ type Remote struct {
 	mu      sync.Mutex // for a moment only, never while fetching
 	keys    KeySet
 	fetched time.Time // when the fetch of the keys began; zero if there are none
-	tried   time.Time // when the last fetch began
+	tried   time.Time // when the last fetch ended, lest those who waited for it go on trying
 	failure error     // of the last fetch
 }
 
@@ -147,10 +148,10 @@ func loopback(host string) bool {
 // than MaxAge, or if they are older than since.
 //
 // Whoever finds that a fetch is due makes it; those who need what it brings wait,
-// and others go on with the keys at hand. Another one follows after a minute at the earliest, or after five
-// seconds as long as there are no keys at all. Until then, and when a fetch has
-// failed, the keys at hand are returned, with an error if there are none or they
-// are older than since; it wraps [ErrNoFreshKeys].
+// and others go on with the keys at hand. Another one follows after a minute at
+// the earliest, or after five seconds as long as there are no keys at all. Until
+// then, and when a fetch has failed, the keys at hand are returned, with an error
+// if there are none or they are older than since; it wraps [ErrNoFreshKeys].
 //
 // The end of ctx ends the wait for somebody else's fetch. It does not end the
 // caller's own, for which others may wait; the Timeout does.
@@ -197,14 +198,12 @@ func (r *Remote) look(since time.Time) (keys KeySet, due bool, lacking error) {
 	elapsed := now.Sub(r.tried)
 	allowed := elapsed < 0 || elapsed >= interval // a clock may be set back
 	switch {
-	case none || r.fetched.Before(since):
-		if r.failure != nil {
-			return r.keys, allowed, fmt.Errorf("%w: %w", ErrNoFreshKeys, r.failure)
-		}
-		return r.keys, allowed, fmt.Errorf("%w: fetched less than %v before", ErrNoFreshKeys, interval)
-	default:
+	case !none && !r.fetched.Before(since):
 		return r.keys, allowed && now.Sub(r.fetched) >= r.maxAge, nil
+	case r.failure != nil:
+		return r.keys, allowed, fmt.Errorf("%w: %w", ErrNoFreshKeys, r.failure)
 	}
+	return r.keys, allowed, fmt.Errorf("%w: fetched less than %v before", ErrNoFreshKeys, interval)
 }
 
 // String names the URL by scheme and host.
@@ -215,5 +214,10 @@ func (r *Remote) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String
 
 // LogValue implements [slog.LogValuer].
 func (r *Remote) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+var (
+	_ fmt.Formatter  = (*Remote)(nil)
+	_ slog.LogValuer = (*Remote)(nil)
+)
 
 func (r *Remote) host() string { return r.url.Scheme + "://" + r.url.Host }

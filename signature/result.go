@@ -13,14 +13,15 @@ const (
 	// Valid means that one of the keys verifies the signature.
 	Valid Outcome = "valid"
 
-	// Invalid means that there is a signature in its place, and no key verifies it.
+	// Invalid means that there is a signature in its place, but no key verifies
+	// it.
 	Invalid Outcome = "invalid"
 
 	// Unsigned means that there is no signature.
 	Unsigned Outcome = "unsigned"
 
-	// Refused means that it cannot be told without doubt what is signed, or by what. A
-	// batch is also refused for its age.
+	// Refused means that it cannot be told without doubt what is signed, or by
+	// what. A batch is also refused for its age.
 	Refused Outcome = "refused"
 )
 
@@ -35,9 +36,9 @@ type Result struct {
 	// KeyID is the id of the key that verified the signature.
 	KeyID string
 
-	// Payload is what the signature covers: of a line without it, or of CPS
-	// the inner object, a line of JSON. It is nil if the line was refused. It
-	// may be part of the line. Of a batch it is the body.
+	// Payload is what the signature covers: the line without it, of CPS the
+	// inner object, which is a line of JSON; or the body of the batch. It may
+	// share the memory of what was given. It is nil if that was refused.
 	Payload []byte
 }
 

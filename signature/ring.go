@@ -72,7 +72,10 @@ func NewRing(cfg RingConfig) (*Ring, error) {
 		retired:   slices.Clone(cfg.Retired),
 	}
 	r.settle()
-	return r, r.collect()
+	if err := r.collect(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Rotate publishes the key of next at once, and signs with it from start on, or

@@ -14,14 +14,14 @@ type scanner struct {
 	i    int
 }
 
-// maxDepth bounds the stack. It is that of encoding/json.
+// maxDepth, in which the object of the event counts, is that of encoding/json.
 const maxDepth = 10_000
 
 // member is a member of an object: its place, that of its value, and its name
 // with escapes replaced.
 type member struct {
 	start, value, end int
-	decoded           []byte
+	name              []byte
 }
 
 // member reads a member of an outer object.
@@ -31,9 +31,9 @@ func (s *scanner) member() (member, error) {
 	if err != nil {
 		return member{}, err
 	}
-	m.decoded = s.text[m.start+1 : s.i-1]
+	m.name = s.text[m.start+1 : s.i-1]
 	if escaped {
-		if m.decoded, err = s.decode(m.start); err != nil {
+		if m.name, err = s.decode(m.start); err != nil {
 			return member{}, err
 		}
 	}
@@ -43,7 +43,7 @@ func (s *scanner) member() (member, error) {
 	}
 	s.space()
 	m.value = s.i
-	err = s.any(1)
+	err = s.value()
 	m.end = s.i
 	return m, err
 }
@@ -54,75 +54,80 @@ func (s *scanner) member() (member, error) {
 func (s *scanner) decode(start int) ([]byte, error) {
 	raw := s.text[start:s.i]
 	var name string
-	if err := json.Unmarshal(raw, &name); err != nil {
-		return nil, refuse(start, "not a name")
-	}
-	replacement := []byte(string(utf8.RuneError))
-	decoded := []byte(name)
-	if bytes.Count(decoded, replacement) != bytes.Count(raw, replacement) {
+	const replacement = string(utf8.RuneError)
+	err := json.Unmarshal(raw, &name)
+	if err != nil || strings.Count(name, replacement) != bytes.Count(raw, []byte(replacement)) {
 		return nil, refuse(start, "a name with an escape that stands for no character")
 	}
-	return decoded, nil
+	return []byte(name), nil
 }
 
-// any reads a value of any kind, within depth objects and arrays.
-func (s *scanner) any(depth int) error {
-	if s.i >= len(s.text) {
-		return s.unexpected()
-	}
-	switch s.text[s.i] {
-	case '"':
-		_, err := s.string()
-		return err
-	case '{', '[':
-		if depth >= maxDepth {
+// value reads a value of any kind. What is in it is content. It does not
+// recurse: the stack of a goroutine grows by more than the line is long.
+func (s *scanner) value() error {
+	var open []byte // the closing brackets of what the value is within
+	for {
+		opened := s.next('{') || s.next('[')
+		if opened && len(open) >= maxDepth-1 {
 			return refuse(s.i, "nested too deeply")
+		} else if opened {
+			open = append(open, s.text[s.i]+2) // in ASCII a closing one comes two after its opening one
+			s.i++
+		} else if err := s.scalar(); err != nil {
+			return err
 		}
-		return s.nested(depth + 1)
-	case 't':
-		return s.literal("true")
-	case 'f':
-		return s.literal("false")
-	case 'n':
-		return s.literal("null")
-	default:
-		return s.number()
-	}
-}
-
-// nested reads an object or an array, which is content.
-func (s *scanner) nested(depth int) error {
-	object := s.text[s.i] == '{'
-	closing := byte(']')
-	if object {
-		closing = '}'
-	}
-	s.i++
-	s.space()
-	for first := true; !s.next(closing); first = false {
-		if !first {
+		for len(open) > 0 {
+			s.space()
+			if !s.next(open[len(open)-1]) {
+				break
+			}
+			open = open[:len(open)-1]
+			opened = false
+			s.i++
+		}
+		if len(open) == 0 {
+			return nil
+		}
+		if !opened {
 			if err := s.expect(','); err != nil {
 				return err
 			}
 			s.space()
 		}
-		if object {
-			if _, err := s.string(); err != nil {
-				return err
-			}
-			s.space()
-			if err := s.expect(':'); err != nil {
-				return err
-			}
-			s.space()
-		}
-		if err := s.any(depth); err != nil {
+		if err := s.key(open[len(open)-1]); err != nil {
 			return err
 		}
-		s.space()
 	}
-	s.i++
-	return nil
+}
+
+// key reads the name of a member and the colon if it is an object that closing
+// ends.
+func (s *scanner) key(closing byte) error {
+	if closing != '}' {
+		return nil
+	}
+	if _, err := s.string(); err != nil {
+		return err
+	}
+	s.space()
+	err := s.expect(':')
+	s.space()
+	return err
+}
+
+func (s *scanner) scalar() error {
+	switch {
+	case s.next('"'):
+		_, err := s.string()
+		return err
+	case s.next('t'):
+		return s.literal("true")
+	case s.next('f'):
+		return s.literal("false")
+	case s.next('n'):
+		return s.literal("null")
+	}
+	return s.number()
 }
 
 // string reads a string, and reports whether there is an escape in it.
@@ -130,22 +135,28 @@ func (s *scanner) string() (escaped bool, err error) {
 	if err := s.expect('"'); err != nil {
 		return false, err
 	}
-	for ; s.i < len(s.text); s.i++ {
-		switch c := s.text[s.i]; {
-		case c == '"':
-			s.i++
+	text, i := s.text, s.i
+	for ; i < len(text); i++ {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		switch c {
+		case '"':
+			s.i = i + 1
 			return escaped, nil
-		case c < ' ':
-			return false, refuse(s.i, "a control character in a string")
-		case c == '\\':
+		case '\\':
 			escaped = true
-			n := escapeLen(s.text[s.i:])
+			n := escapeLen(text[i:])
 			if n == 0 {
-				return false, refuse(s.i, "not an escape")
+				return false, refuse(i, "not an escape")
 			}
-			s.i += n - 1
+			i += n - 1
+		default:
+			return false, refuse(i, "a control character in a string")
 		}
 	}
+	s.i = i
 	return false, s.unexpected()
 }
 

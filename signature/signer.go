@@ -1,10 +1,12 @@
 package signature
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +31,9 @@ type Signer struct {
 // a constant text, no entry, and verifies it, to see that the key's halves
 // belong together. No error holds anything of the private key.
 func NewSigner(private crypto.Signer) (*Signer, error) {
+	if private == nil {
+		return nil, errors.New("signature: no private key")
+	}
 	if k, ok := private.(ed25519.PrivateKey); ok && len(k) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("signature: the private key has %d bytes, not %d", len(k), ed25519.PrivateKeySize)
 	}
@@ -84,14 +89,14 @@ func (s *Signer) Append(dst, entry []byte) ([]byte, error) {
 	}
 	dst = append(dst, entry[:len(entry)-len(p.closing)]...)
 	if p.closing == "" {
-		return encoding.AppendEncode(append(dst, keyAndSpace...), made), nil
+		return base64url.AppendEncode(append(dst, cefOpen...), made), nil
 	}
-	dst = encoding.AppendEncode(append(dst, ","+sigOpen...), made)
+	dst = base64url.AppendEncode(append(dst, ","+sigOpen...), made)
 	return append(append(dst, sigClose...), p.closing...), nil
 }
 
 // Public returns the public key.
-func (s *Signer) Public() ed25519.PublicKey { return s.public }
+func (s *Signer) Public() ed25519.PublicKey { return bytes.Clone(s.public) }
 
 // KeyID returns the id of the key: see [KeyID].
 func (s *Signer) KeyID() string { return s.id }
@@ -110,3 +115,9 @@ func (s *Signer) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalText implements [encoding.TextMarshaler].
 func (s *Signer) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+var (
+	_ fmt.Formatter          = (*Signer)(nil)
+	_ slog.LogValuer         = (*Signer)(nil)
+	_ encoding.TextMarshaler = (*Signer)(nil)
+)

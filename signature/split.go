@@ -108,17 +108,16 @@ func (p *parts) decode(text []byte) bool {
 	if len(text) != signatureLen {
 		return false
 	}
-	n, err := encoding.Decode(p.signature[:], text) // ignores line breaks, so that n may be less
+	n, err := base64url.Decode(p.signature[:], text) // ignores line breaks, so that n may be less
 	p.signed = err == nil && n == len(p.signature)
 	return p.signed
 }
 
 const (
-	mark         = "CEF:"
-	headerPipes  = 7
-	key          = "sig="
-	keyAndSpace  = " " + key
-	notSignature = "sig is not 86 characters of base64url with zero spare bits"
+	mark        = "CEF:"
+	headerPipes = 7
+	cefKey      = " " + sigName
+	cefOpen     = cefKey + "="
 )
 
 func splitCEF(entry []byte) (parts, error) {
@@ -139,17 +138,33 @@ func splitCEF(entry []byte) (parts, error) {
 		}
 	}
 	extensions := entry[at:]
-	found := bytes.LastIndex(extensions, []byte(keyAndSpace))
-	if found < 0 {
-		if bytes.HasPrefix(extensions, []byte(key)) {
-			return parts{}, refuse(at, "sig follows the header without a space")
+	key := lastKey(extensions)
+	switch {
+	case key >= 0:
+		at += key
+		p := parts{head: entry[:at]}
+		if !p.decode(entry[at+len(cefOpen):]) {
+			return parts{}, refuse(at+1, "sig is not 86 characters of base64url with zero spare bits")
 		}
-		return parts{head: entry}, nil
+		return p, nil
+	case bytes.HasPrefix(extensions, []byte(cefOpen[1:])):
+		return parts{}, refuse(at, "sig follows the header without a space")
 	}
-	at += found
-	p := parts{head: entry[:at]}
-	if !p.decode(entry[at+len(keyAndSpace):]) {
-		return parts{}, refuse(at+1, notSignature)
+	return parts{head: entry}, nil
+}
+
+// lastKey returns the place of the last cefOpen, or -1. There is no other equals
+// sign behind the one of a signature, so that this looks at less of a signed line
+// than bytes.LastIndex, and in a simpler way.
+func lastKey(extensions []byte) int {
+	for {
+		end := bytes.LastIndexByte(extensions, '=')
+		if end < 0 {
+			return -1
+		}
+		extensions = extensions[:end]
+		if bytes.HasSuffix(extensions, []byte(cefKey)) {
+			return end - len(cefKey)
+		}
 	}
-	return p, nil
 }

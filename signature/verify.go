@@ -42,7 +42,8 @@ var (
 	_ Source = (*Signer)(nil)
 )
 
-// ErrNoFreshKeys tells that keys as new as were asked for cannot be had now.
+// ErrNoFreshKeys tells that keys as new as were asked for cannot be had now. What
+// wraps it may wrap the failure to fetch them as well.
 var ErrNoFreshKeys = errors.New("signature: no fresh keys")
 
 // Verify verifies the signature of a line that was received at the given time,

@@ -112,3 +112,9 @@ type Change struct {
 	Document
 	Deleted bool // Value is nil then
 }
+
+// Volatile is what a store implements to tell that it loses everything with the
+// process. Any other is taken for a durable one.
+type Volatile interface {
+	Volatile() bool
+}

@@ -19,6 +19,14 @@ const (
 	CPS  LogFormat = "cps"  // CrowdStrike Parsing Standard: that object in {"event":…}
 )
 
+// orCEF returns the format, the default in place of none.
+func (f LogFormat) orCEF() LogFormat {
+	if f == "" {
+		return CEF
+	}
+	return f
+}
+
 // unconfigured stands for the endpoint in the answer about a webhook that has
 // none. Clients recognise it by this word.
 const unconfigured = "unconfigured"
@@ -77,7 +85,7 @@ func (c Config) Apply(p Patch, now time.Time) (Config, error) {
 	next.Endpoint = p.Endpoint.or(c.Endpoint)
 	next.Authorization = p.Authorization.or(c.Authorization)
 	next.Enabled = p.Enabled.or(c.Enabled)
-	next.LogFormat = p.LogFormat.or(c.format())
+	next.LogFormat = p.LogFormat.or(c.LogFormat.orCEF())
 	next.SkipSSLVerification = p.SkipSSLVerification.or(c.SkipSSLVerification)
 
 	if next.Enabled && next.Authorization.IsZero() {
@@ -101,16 +109,8 @@ func (c Config) equal(other Config) bool {
 	return c.Endpoint == other.Endpoint &&
 		c.Authorization.Equal(other.Authorization) &&
 		c.Enabled == other.Enabled &&
-		c.format() == other.format() &&
+		c.LogFormat.orCEF() == other.LogFormat.orCEF() &&
 		c.SkipSSLVerification == other.SkipSSLVerification
-}
-
-// format returns the format, the default in place of none.
-func (c Config) format() LogFormat {
-	if c.LogFormat == "" {
-		return CEF
-	}
-	return c.LogFormat
 }
 
 // answer is the wire form of a Config.
@@ -127,10 +127,10 @@ type answer struct {
 func (c Config) MarshalJSON() ([]byte, error) {
 	a := answer{
 		Endpoint:            c.Endpoint,
-		LogFormat:           c.format(),
+		LogFormat:           c.LogFormat.orCEF(),
 		Enabled:             c.Enabled,
 		SkipSSLVerification: c.SkipSSLVerification,
-		UpdatedAt:           c.UpdatedAt.UTC().Format(time.RFC3339Nano),
+		UpdatedAt:           formatTime(c.UpdatedAt),
 	}
 	if !c.Configured() {
 		a.Endpoint = unconfigured
@@ -158,22 +158,11 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	*c = Config{
 		Endpoint:            a.Endpoint,
 		Enabled:             a.Enabled,
-		LogFormat:           a.LogFormat,
+		LogFormat:           a.LogFormat.orCEF(),
 		SkipSSLVerification: a.SkipSSLVerification,
 		UpdatedAt:           updatedAt,
 	}
-	c.LogFormat = c.format()
 	return nil
-}
-
-// parseTime reads a time as Konnect writes it. The misspelt zero time is that
-// of its documentation.
-func parseTime(text string) (time.Time, error) {
-	if text == "" || text == "0001-01-01T00:00:0Z" {
-		return time.Time{}, nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	return t.UTC(), err
 }
 
 // LogValue implements [slog.LogValuer]. It shows scheme, host and port of the

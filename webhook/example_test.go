@@ -52,3 +52,37 @@ func ExampleSecret() {
 	// [redacted] [redacted]
 	// true
 }
+
+// A server that creates destinations decodes the body, checks it, and answers
+// with the result.
+func ExampleDecodeDestination() {
+	create := func(body string) {
+		destination, err := webhook.DecodeDestination([]byte(body))
+		if err == nil {
+			err = destination.Validate()
+		}
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		destination.ID = "07ec3858-066b-4629-bdc5-d4aa893b424d"
+		data, _ := json.Marshal(destination)
+		fmt.Printf("%s\n", data)
+	}
+
+	create(`{"name":"SIEM","endpoint":"https://example.com/audit-logs"}`)
+	create(`{"name":"SIEM","endpoint":"https://example.com/audit-logs","log_format":"cef","authorization":"Bearer example-token"}`)
+	// Output:
+	// webhook: authorization: cannot be blank; log_format: cannot be blank
+	// {"id":"07ec3858-066b-4629-bdc5-d4aa893b424d","name":"SIEM","endpoint":"https://example.com/audit-logs","log_format":"cef","skip_ssl_verification":false,"created_at":"0001-01-01T00:00:00Z","updated_at":"0001-01-01T00:00:00Z"}
+}
+
+// A replay reaches seven days back.
+func ExampleValidateReplay() {
+	now := time.Date(2023, time.April, 10, 0, 0, 0, 0, time.UTC)
+	fmt.Println(webhook.ValidateReplay(now.AddDate(0, 0, -7), now, now))
+	fmt.Println(webhook.ValidateReplay(now.AddDate(0, 0, -8), now, now))
+	// Output:
+	// <nil>
+	// webhook: start_at: must be within the last 7 days
+}

@@ -1,12 +1,10 @@
 package webhook
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"unicode/utf8"
 )
 
 // Patch is a partial update of a [Config]. Only the fields that are set take
@@ -74,10 +72,6 @@ func EncodePatch(p Patch) []byte {
 	return data
 }
 
-// maxReported bounds the list of faults in one body, which a client may make
-// as long as it likes.
-const maxReported = 16
-
 // DecodePatch reads the body of a PATCH request as a server must: a member
 // that is null is absent, an empty body sets nothing, and everything doubtful
 // is refused. Names are compared exactly. Values are not checked beyond their
@@ -87,77 +81,27 @@ const maxReported = 16
 // object, else on each member that is unknown, given twice or of the wrong
 // type (the first 16 of them).
 func DecodePatch(body []byte) (Patch, error) {
-	if len(bytes.Trim(body, " \t\r\n")) == 0 {
-		return Patch{}, nil
-	}
-	if !utf8.Valid(body) { // encoding/json would replace what is not
-		return Patch{}, unreadable()
-	}
-	var (
-		p       Patch
-		invalid ValidationError
-		seen    = map[string]bool{}
-		dec     = json.NewDecoder(bytes.NewReader(body))
-	)
-	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
-		return Patch{}, unreadable()
-	}
-	for dec.More() && len(invalid.Parameters) < maxReported {
-		token, err := dec.Token()
-		if err != nil {
-			return Patch{}, unreadable()
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return Patch{}, unreadable()
-		}
-		name := token.(string) // the decoder lets nothing else pass as a name
-		if seen[name] {
-			invalid.duplicate(name)
-			continue
-		}
-		seen[name] = true
-		p.decodeMember(name, value, &invalid)
-	}
-	if err := invalid.orNil(); err != nil {
+	var p Patch
+	if err := decodeBody(body, p.member); err != nil {
 		return Patch{}, err
-	}
-	if _, err := dec.Token(); err != nil { // the closing brace
-		return Patch{}, unreadable()
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return Patch{}, unreadable()
 	}
 	return p, nil
 }
 
-func (p *Patch) decodeMember(name string, value json.RawMessage, invalid *ValidationError) {
-	const text, boolean = "string", "boolean"
-	var (
-		into json.Unmarshaler
-		kind string
-	)
+func (p *Patch) member(name string) (into json.Unmarshaler, kind string) {
 	switch name {
 	case "endpoint":
-		into, kind = &p.Endpoint, text
+		return &p.Endpoint, kindString
 	case "authorization":
-		into, kind = &p.Authorization, text
+		return &p.Authorization, kindString
 	case "enabled":
-		into, kind = &p.Enabled, boolean
+		return &p.Enabled, kindBoolean
 	case "log_format":
-		into, kind = &p.LogFormat, text
+		return &p.LogFormat, kindString
 	case "skip_ssl_verification":
-		into, kind = &p.SkipSSLVerification, boolean
-	default:
-		if string(value) != "null" {
-			invalid.unknown(name)
-		}
-		return
+		return &p.SkipSSLVerification, kindBoolean
 	}
-	// The error of encoding/json is left out: it may quote the value.
-	if err := into.UnmarshalJSON(value); err != nil {
-		invalid.wrongType(name, kind)
-	}
+	return nil, ""
 }
 
 // LogValue implements [slog.LogValuer]. It shows the fields that are set: of

@@ -22,11 +22,14 @@ func holders() map[string]any {
 	secret := webhook.NewSecret(credential)
 	config := webhook.Config{Endpoint: "https://example.com", Authorization: secret}
 	patch := webhook.Patch{Authorization: webhook.Set(secret)}
+	destination := webhook.Destination{Endpoint: "https://example.com", Authorization: secret}
+	destinationPatch := webhook.DestinationPatch{Authorization: webhook.Set(secret)}
 	type hidden struct {
-		secret webhook.Secret
-		config webhook.Config
-		patch  *webhook.Patch
-		byName map[string]webhook.Secret
+		secret      webhook.Secret
+		config      webhook.Config
+		patch       *webhook.Patch
+		byName      map[string]webhook.Secret
+		destination webhook.Destination
 	}
 	return map[string]any{
 		"secret":             secret,
@@ -36,10 +39,13 @@ func holders() map[string]any {
 		"config pointer":     &config,
 		"patch":              patch,
 		"patch pointer":      &patch,
+		"destination":        destination,
+		"destination list":   webhook.DestinationList{Data: []webhook.Destination{destination}},
+		"destination patch":  destinationPatch,
 		"slice":              []webhook.Secret{secret},
 		"map":                map[string]any{"a": secret, "b": config, "c": patch},
 		"exported fields":    struct{ Secret, Other any }{secret, patch},
-		"unexported fields":  hidden{secret, config, &patch, map[string]webhook.Secret{"a": secret}},
+		"unexported fields":  hidden{secret, config, &patch, map[string]webhook.Secret{"a": secret}, destination},
 		"unexported, nested": struct{ in *hidden }{&hidden{secret: secret}},
 	}
 }
@@ -102,6 +108,8 @@ func TestSecretIsNeverMarshalled(t *testing.T) {
 	_, err := json.Marshal(secret)
 	require.ErrorContains(t, err, "never marshalled")
 	_, err = json.Marshal(webhook.Patch{Authorization: webhook.Set(secret)})
+	require.ErrorContains(t, err, "never marshalled")
+	_, err = json.Marshal(webhook.DestinationPatch{Authorization: webhook.Set(secret)})
 	require.ErrorContains(t, err, "never marshalled")
 	_, err = json.Marshal(map[string]any{"a": &secret})
 	require.ErrorContains(t, err, "never marshalled")

@@ -209,9 +209,11 @@ func (e *ValidationError) duplicate(name string) {
 }
 
 func (e *ValidationError) wrongType(name, kind string) {
-	e.add(badBody, InvalidParameter{
-		Field: name, Reason: "must be a " + kind, Source: "body", Rule: "is_" + kind,
-	})
+	reason := "must be a " + kind
+	if kind == kindDateTime {
+		reason = "must be a date and time after RFC 3339"
+	}
+	e.add(badBody, InvalidParameter{Field: name, Reason: reason, Source: "body", Rule: "is_" + kind})
 }
 
 // shown returns the name of a member as it may be repeated in an answer: the

@@ -1,7 +1,8 @@
 // Command quickstart shows the main job end to end, with no other machine than
-// this one: it configures an audit log webhook through the API, ships 1 000
-// events over HTTPS through failures and an outage, shows the status, and counts
-// what has arrived.
+// this one: a service that keeps its audit log on disk, a webhook configured
+// through the management API, 1 000 events shipped over HTTPS through failures,
+// an outage and a crash, the status that tells of it, and the count of what has
+// arrived.
 //
 //	go run ./examples/quickstart
 //
@@ -20,15 +21,13 @@ import (
 	"time"
 
 	"github.com/seed-6bcf82c5/auditlog"
-	"github.com/seed-6bcf82c5/auditlog/client"
-	"github.com/seed-6bcf82c5/auditlog/delivery"
 	"github.com/seed-6bcf82c5/auditlog/konnecttest"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
 const (
 	total         = 1_000
-	part          = 250 // events handed over at a time
+	part          = 250 // events recorded at a time
 	authorization = "Bearer example-token"
 )
 
@@ -52,31 +51,28 @@ func main() {
 }
 
 func run(ctx context.Context, lose bool) error {
-	fmt.Println("The waits between attempts, 1 to 30 s, run ten times as fast here: the clock is pluggable.")
+	fmt.Println("All waits, those of retries for instance, run ten times as fast here: the clock is pluggable.")
 	siem, err := konnecttest.StartSIEM(konnecttest.SIEMConfig{Authorization: authorization})
 	if err != nil {
 		return err
 	}
 	defer siem.Close()
-	konnect, err := konnecttest.StartKonnect(konnecttest.KonnectConfig{
-		RootCAs: siem.RootCAs(),
-		Clock:   &fastClock{start: time.Now()},
-		Hooks:   []delivery.Hook{printer{}},
-	})
+	dir, err := os.MkdirTemp("", "auditlog-quickstart-")
 	if err != nil {
 		return err
 	}
-	defer konnect.Close()
-	c, err := client.New(konnect.URL(), konnect.Token())
+	defer func() { _ = os.RemoveAll(dir) }()
+	s, err := openService(ctx, dir, siem.RootCAs())
 	if err != nil {
 		return err
 	}
+	defer func() { s.close(ctx) }()
 
 	fmt.Println("\nConfigure the webhook through the API:")
-	if err := showStatus(ctx, c); err != nil {
+	if err := s.showStatus(ctx); err != nil {
 		return err
 	}
-	config, err := c.Webhook.Update(ctx, webhook.Patch{
+	config, err := s.api.Webhook.Update(ctx, webhook.Patch{
 		Endpoint:      webhook.Set(siem.URL()),
 		Authorization: webhook.Set(webhook.NewSecret(authorization)),
 		LogFormat:     webhook.Set(webhook.CEF),
@@ -86,49 +82,55 @@ func run(ctx context.Context, lose bool) error {
 		return err
 	}
 	fmt.Printf("  endpoint %s, format %s, enabled %t\n", config.Endpoint, config.LogFormat, config.Enabled)
-	if err := showStatus(ctx, c); err != nil {
+	if err := s.showStatus(ctx); err != nil {
 		return err
 	}
-
 	events := konnecttest.Events(1, total, time.Now().Add(-time.Hour))
-	ship := func(events []auditlog.Event) error {
-		if lose && len(events) > 0 {
-			events, lose = events[1:], false
-		}
-		return konnect.Ship(ctx, events...)
-	}
 
 	fmt.Println("\nThe receiver answers 500, then 429 with Retry-After, then 200:")
 	siem.Script(
 		konnecttest.Step{Status: http.StatusInternalServerError},
 		konnecttest.Step{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"3"}}},
 	)
-	if err := ship(events[:part]); err != nil {
-		return err
+	if lose {
+		err = s.record(ctx, events[1:part])
+	} else {
+		err = s.record(ctx, events[:part])
 	}
-	if err := showStatus(ctx, c); err != nil {
+	if err = errors.Join(err, s.delivered(ctx)); err != nil {
 		return err
 	}
 
-	fmt.Println("\nAn outage of the receiver that outlasts the retries:")
+	fmt.Println("\nAn outage of the receiver that outlasts the retries; what is recorded waits on disk:")
 	siem.Otherwise(konnecttest.Step{Status: http.StatusServiceUnavailable})
-	failed, ok := errors.AsType[*konnecttest.ShipError](ship(events[part : 2*part]))
-	if !ok {
-		return errors.New("the outage went unnoticed")
+	if err := s.record(ctx, events[part:2*part]); err != nil {
+		return err
 	}
-	if err := showStatus(ctx, c); err != nil {
+	if err := s.turnedInactive(ctx); err != nil {
 		return err
 	}
 
-	fmt.Println("\nThe receiver is back; what was not delivered is shipped again, and the rest:")
+	if err := s.record(ctx, events[2*part:3*part]); err != nil {
+		return err
+	}
+
+	fmt.Println("\nThe service dies without a goodbye. Another one opens the same folder:")
+	s.abandon()
+	next, err := openService(ctx, dir, siem.RootCAs())
+	if err != nil {
+		return err
+	}
+	s = next
+	if err := s.showStatus(ctx); err != nil {
+		return err
+	}
+
+	fmt.Println("\nThe receiver is back: what waits is delivered, then the rest:")
 	siem.Otherwise(konnecttest.Step{})
-	if err := ship(events[part+failed.Delivered : 2*part]); err != nil {
+	if err := s.delivered(ctx); err != nil {
 		return err
 	}
-	if err := ship(events[2*part:]); err != nil {
-		return err
-	}
-	if err := showStatus(ctx, c); err != nil {
+	if err := errors.Join(s.record(ctx, events[3*part:]), s.delivered(ctx)); err != nil {
 		return err
 	}
 
@@ -137,16 +139,16 @@ func run(ctx context.Context, lose bool) error {
 	for _, line := range requests[len(requests)-1].Lines[:3] {
 		fmt.Println(" ", line)
 	}
-	return tally(events, siem.Events())
+	return tally(events, requests)
 }
 
 // showStatus prints the status document as the API answers it.
-func showStatus(ctx context.Context, c *client.Client) error {
-	s, err := c.Webhook.Status(ctx)
+func (s *service) showStatus(ctx context.Context) error {
+	status, err := s.api.Webhook.Status(ctx)
 	if err != nil {
 		return err
 	}
-	document, err := s.MarshalJSON()
+	document, err := status.MarshalJSON()
 	if err != nil {
 		return err
 	}
@@ -154,53 +156,55 @@ func showStatus(ctx context.Context, c *client.Client) error {
 	return nil
 }
 
-// tally counts what was received by the events' trace ids, of which each has
-// one of its own.
-func tally(sent, received []auditlog.Event) error {
-	times := map[string]int{}
-	for i := range received {
-		id, _ := received[i].Get("trace_id")
-		times[id.String()]++
-	}
-	lost, duplicates := 0, 0
+// record returns when the events are on disk.
+func (s *service) record(ctx context.Context, events []auditlog.Event) error {
+	return s.shipper.Record(ctx, tenant, events...)
+}
+
+// delivered waits until nothing is left to deliver.
+func (s *service) delivered(ctx context.Context) error {
+	return errors.Join(s.shipper.Drain(ctx, tenant), s.showStatus(ctx))
+}
+
+// tally counts what was received by the events' trace ids, of which each has one
+// of its own. A batch may be sent again after a crash, under the id that it had:
+// receivers take it once, and so does the tally. The SIEM also has the events
+// that tell who changed the webhook; they are not counted.
+func tally(sent []auditlog.Event, requests []konnecttest.Request) error {
+	wanted := map[string]bool{}
 	for i := range sent {
-		id, _ := sent[i].Get("trace_id")
-		switch n := times[id.String()]; n {
-		case 0:
-			lost++
-		default:
-			duplicates += n - 1
+		wanted[traceID(&sent[i])] = true
+	}
+	times, batches, repeated := map[string]int{}, map[string]bool{}, 0
+	for _, r := range requests {
+		if !r.Taken {
+			continue
+		}
+		if batches[r.BatchID()] {
+			repeated++
+			continue
+		}
+		batches[r.BatchID()] = true
+		for i := range r.Events {
+			if id := traceID(&r.Events[i]); wanted[id] {
+				times[id]++
+			}
 		}
 	}
-	fmt.Printf("\nsent %d received %d lost %d duplicates %d\n", len(sent), len(times), lost, duplicates)
-	if lost > 0 || duplicates > 0 || len(times) != len(sent) {
+	duplicates := 0
+	for _, n := range times {
+		duplicates += n - 1
+	}
+	lost := len(sent) - len(times)
+	fmt.Printf("\n%d batches, of which %d came again under the id they had\n", len(batches), repeated)
+	fmt.Printf("sent %d received %d lost %d duplicates %d\n", len(sent), len(times), lost, duplicates)
+	if lost > 0 || duplicates > 0 {
 		return errors.New("not every event arrived exactly once")
 	}
 	return nil
 }
 
-// printer prints each attempt.
-type printer struct{}
-
-// AttemptFinished implements [delivery.AttemptFinishedHook].
-func (printer) AttemptFinished(_ context.Context, result delivery.Result) {
-	last := result.Last()
-	fmt.Printf("  attempt %d of %d events to %s: %v", len(result.Attempts), result.Events, result.Endpoint, last)
-	if last.Wait > 0 {
-		fmt.Printf(", next in %v", last.Wait)
-	}
-	fmt.Println()
-}
-
-// fastClock runs ten times as fast as the system's.
-type fastClock struct{ start time.Time }
-
-const speed = 10
-
-// Now implements [delivery.Clock].
-func (c *fastClock) Now() time.Time { return c.start.Add(time.Since(c.start) * speed) }
-
-// Sleep implements [delivery.Clock].
-func (c *fastClock) Sleep(ctx context.Context, d time.Duration) error {
-	return delivery.SystemClock{}.Sleep(ctx, d/speed)
+func traceID(e *auditlog.Event) string {
+	id, _ := e.Get("trace_id")
+	return id.String()
 }

@@ -73,7 +73,7 @@ func check(g graph) []string {
 		}
 		for _, p := range imported {
 			switch local, ours := inModule(p); {
-			case example && ours && isInternal(local):
+			case example && ours && isInternal(local) && !sharedByExamples(local):
 				faults = append(faults, pkg+" imports "+p+", but examples show what users can do")
 			case example && !ours && isThirdParty(p):
 				faults = append(faults, pkg+" imports "+p+": examples with requirements have a module of their own")
@@ -128,7 +128,8 @@ func checkNested(folder string, g graph) []string {
 	for pkg, imported := range g {
 		for _, p := range imported {
 			name, ours := inModule(p)
-			if ours && isInternal(name) && !isInternal(folder) && !strings.HasPrefix(name, folder+"/") {
+			if ours && isInternal(name) && !isInternal(folder) && !strings.HasPrefix(name, folder+"/") &&
+				(!strings.HasPrefix(folder, "examples/") || !sharedByExamples(name)) {
 				faults = append(faults, pkg+" imports "+p+", which is internal")
 			}
 		}
@@ -145,6 +146,10 @@ func inModule(pkg string) (name string, ours bool) {
 }
 
 func isInternal(name string) bool { return slices.Contains(strings.Split(name, "/"), "internal") }
+
+// sharedByExamples reports whether a package is there for the example programs,
+// which may be copied along with them.
+func sharedByExamples(name string) bool { return strings.HasPrefix(name, "examples/internal/") }
 
 func isThirdParty(pkg string) bool {
 	first, _, _ := strings.Cut(pkg, "/")
@@ -268,6 +273,17 @@ func TestCheck(t *testing.T) {
 			graph{module + "/examples/ship": {module + "/internal/redact"}},
 			[]string{module + "/examples/ship imports " + module + "/internal/redact, but examples show what users can do"},
 		},
+		"what examples share": {
+			graph{
+				module + "/examples/ship":                {module + "/examples/internal/secretflag"},
+				module + "/examples/internal/secretflag": {module + "/webhook"},
+			},
+			nil,
+		},
+		"what examples share, used elsewhere": {
+			graph{module + "/client": {module + "/examples/internal/secretflag"}},
+			[]string{module + "/client must not import " + module + "/examples/internal/secretflag"},
+		},
 		"an example that burdens the module": {
 			graph{module + "/examples/ship": {"example.com/x"}},
 			[]string{module + "/examples/ship imports example.com/x: examples with requirements have a module of their own"},
@@ -292,6 +308,8 @@ func TestCheckNested(t *testing.T) {
 	}{
 		{"natsstore", pkg("natsstore"), 1},
 		{"examples/caddy", pkg("examples/caddy"), 1},
+		{"examples/caddy", graph{module + "/examples/caddy": {module + "/examples/internal/secretflag"}}, 0},
+		{"natsstore", graph{module + "/natsstore": {module + "/examples/internal/secretflag"}}, 1},
 		{"internal/plugintest", pkg("internal/plugintest/runner"), 0},
 		{"benchmarks", graph{module + "/benchmarks": {module + "/benchmarks/internal/peer", module + "/cef"}}, 0},
 	} {

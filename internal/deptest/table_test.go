@@ -20,6 +20,7 @@ var table = map[string][]string{
 	"cef/internal/gendict": {},
 	"status":               {},
 	"webhook":              {"status"},
+	"preset":               {"webhook"},
 	"signature":            {},
 
 	// Sending.
@@ -28,20 +29,21 @@ var table = map[string][]string{
 	"store/diskstore": {"store", "store/internal/core", bbolt, bbolt + "/errors"},
 	"store/memstore":  {"store", "store/internal/core"},
 	"store/storetest": {"store"},
-	"shipper":         {"", "cef", "status", "webhook", "delivery", "store", "internal/httpretry", "internal/redact", rate, retry},
+	"shipper":         {"", "cef", "signature", "status", "webhook", "delivery", "store", "internal/httpretry", "internal/redact", rate, retry},
 
 	// Configuring.
-	"client":     {"", "status", "webhook", "internal/httpretry", "internal/redact"},
-	"konnectapi": {"", "status", "webhook", "shipper", "internal/redact"},
-	"console":    {"status", "webhook", "shipper", "internal/redact"},
+	"client":     {"", "cef", "status", "webhook", "internal/httpretry", "internal/redact"},
+	"konnectapi": {"", "status", "webhook", "shipper", "store", rate},
+	"console":    {"", "cef", "status", "webhook", "preset", "delivery", "store", "shipper", "internal/redact"},
 
 	// Receiving.
 	"receiver": {"", "cef", "signature", "store", "webhook", "internal/redact", gzip},
 
 	// For tests, ours and other people's.
-	"konnecttest":         {"", "status", "webhook", "delivery"},
+	"konnecttest":         {"", "status", "webhook", "delivery", "konnectapi", "shipper", "store", "store/memstore"},
 	"internal/cefvectors": {"cef"},
 	"internal/deptest":    {},
+	"docs":                {}, // tests of what it says
 
 	// Shared between packages that must not drift.
 	"internal/httpretry":   {retry},

@@ -1,6 +1,7 @@
 package diskstore_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -8,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -231,7 +231,7 @@ func TestDamageInDirectory(t *testing.T) {
 	require.NoError(t, err)
 	data, err := os.ReadFile(names[0])
 	require.NoError(t, err)
-	data[slices.Index(data, 'c')] ^= 1 // of "second"
+	data[bytes.Index(data, []byte("second"))] ^= 1
 	require.NoError(t, os.WriteFile(names[0], data, 0o600))
 
 	var damage []*diskstore.DamageError
@@ -266,20 +266,20 @@ func TestShortenedBehindAFrame(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	sizes := []int64{}
-	s, err := diskstore.Open(diskstore.Config{Dir: dir})
-	require.NoError(t, err)
 	for range 2 {
-		_, err := s.Append(t.Context(), "stream", "", store.Block{[]byte("event")})
+		s, err := diskstore.Open(diskstore.Config{Dir: dir})
 		require.NoError(t, err)
+		_, err = s.Append(t.Context(), "stream", "", store.Block{[]byte("event")})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
 		sizes = append(sizes, size(t, dir))
 	}
-	require.NoError(t, s.Close())
 	names, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(names[0], sizes[0]))
 	for round := range 2 {
 		var damage []*diskstore.DamageError
-		s, err = diskstore.Open(diskstore.Config{Dir: dir, OnDamage: func(e *diskstore.DamageError) { damage = append(damage, e) }})
+		s, err := diskstore.Open(diskstore.Config{Dir: dir, OnDamage: func(e *diskstore.DamageError) { damage = append(damage, e) }})
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 		if round == 1 {
@@ -290,6 +290,16 @@ func TestShortenedBehindAFrame(t *testing.T) {
 		require.Equal(t, sizes[0], damage[0].Offset)
 		require.Equal(t, sizes[1]-sizes[0], damage[0].Length)
 	}
+}
+
+// A large block has no zeros behind it: they would not last for another one.
+func TestLargeBlockIsAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	_, err := s.Append(t.Context(), "stream", "", store.Block{make([]byte, 300_000)})
+	require.NoError(t, err)
+	require.Less(t, size(t, dir), int64(301_000))
 }
 
 // Files of deleted streams and old events go away.

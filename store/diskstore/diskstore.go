@@ -73,7 +73,8 @@ type Config struct {
 	// MaxBytes bounds the log. When it is reached, the oldest segments of which
 	// everything was delivered are removed; if there is none, Append
 	// returns store.ErrFull. Default 0 is no bound; otherwise at least four
-	// segments.
+	// segments. The last segment's file can be up to 256 KiB longer than what
+	// is in it.
 	MaxBytes int64
 
 	// Lease is how long a claim lasts. Default [DefaultLease], at least a

@@ -1,6 +1,7 @@
 package diskstore_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -12,7 +13,12 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if life := os.Getenv(killedEnv); life != "" {
+		os.Exit(killedMain(life))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestStore(t *testing.T) {
 	t.Parallel()

@@ -64,6 +64,12 @@ type header struct {
 // size is the frame's.
 func (h *header) size() int { return frameHeader + len(h.stream) + len(h.dedupID) + h.body }
 
+// maxFrame bounds the size of a block's frame, of which the dedup id is not
+// known.
+func maxFrame(stream string, events, bytes int) int {
+	return frameHeader + len(stream) + store.MaxName + bytes + 4*events
+}
+
 // appendFrame appends the block's frame as far as it is known before its place
 // is.
 func appendFrame(dst []byte, b *core.Block) []byte {

@@ -42,20 +42,14 @@ func (l *log) Load(number uint64, refs []core.Ref, stream string, fn func(int, *
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	for i := 0; i < len(refs); {
-		start := int64(refs[i].Offset)
-		end := start + maxFrame(stream, refs[i])
+		start, stop := int64(refs[i].Offset), end(stream, refs[i])
 		n := i + 1
-		for n < len(refs) {
-			next := int64(refs[n].Offset)
-			nextEnd := next + maxFrame(stream, refs[n])
-			if next > end+maxHole || nextEnd > start+maxLoad {
-				break
-			}
-			end = max(end, nextEnd)
+		for n < len(refs) && int64(refs[n].Offset) <= stop+maxHole && end(stream, refs[n]) <= start+maxLoad {
+			stop = max(stop, end(stream, refs[n]))
 			n++
 		}
-		scan := scanner{r: f, limit: min(end, s.size), salt: s.salt}
-		if _, err := scan.peek(start, int(end-start)); err != nil {
+		scan := scanner{r: f, limit: min(stop, s.size), salt: s.salt}
+		if _, err := scan.peek(start, int(stop-start)); err != nil {
 			return err
 		}
 		for ; i < n; i++ {
@@ -68,9 +62,9 @@ func (l *log) Load(number uint64, refs []core.Ref, stream string, fn func(int, *
 	return nil
 }
 
-// maxFrame bounds the size of the block's frame.
-func maxFrame(stream string, r core.Ref) int64 {
-	return frameHeader + int64(len(stream)) + store.MaxName + int64(r.Bytes) + 4*int64(r.Count)
+// end returns an offset behind the stream's block.
+func end(stream string, r core.Ref) int64 {
+	return int64(r.Offset) + int64(maxFrame(stream, int(r.Count), int(r.Bytes)))
 }
 
 // load returns the block at the offset, or an error that wraps store.ErrDamaged.

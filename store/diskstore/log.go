@@ -1,11 +1,9 @@
 package diskstore
 
 import (
-	"errors"
-	"fmt"
+	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/seed-6bcf82c5/auditlog/store"
@@ -15,11 +13,8 @@ import (
 // maxGroup is about how many bytes are synced together at most.
 const maxGroup = 8 << 20
 
-// maxBuffer is how large a buffer is kept for the next group, in bytes.
-const maxBuffer = 1 << 20
-
-// log implements core.Log. One goroutine writes: it takes all blocks that wait,
-// writes them at once and syncs once.
+// log implements core.Log. As long as blocks wait, one goroutine writes: it
+// takes all there are, writes them at once and syncs once.
 type log struct {
 	fs      fileSystem
 	clock   store.Clock
@@ -28,12 +23,13 @@ type log struct {
 	damage  func(*DamageError)
 	durable mark // what the documents know of the log
 
-	placed  func([]*core.Block, error)
-	stopped chan struct{} // closed when write has returned; nil before Start
+	placed func([]*core.Block, error)
+	writer sync.WaitGroup // the goroutine that writes, if there is one
 
 	// The fields below are the writer's, or whose who holds writing.
 	writing sync.Mutex // before mu
 	active  file       // of the last segment; nil if it was given up
+	filled  int64      // size of that file: behind the log's end it has zeros
 	ended   bool       // no file is to be made any more
 	spoilt  bool       // the active file must not be written any more
 	next    uint64
@@ -42,8 +38,9 @@ type log struct {
 	buffer  []byte
 
 	mu       sync.Mutex
-	wake     sync.Cond // of mu: there is something in queue, or closed
 	queue    []*core.Block
+	busy     bool // there is a writer, who will see what is in queue
+	started  bool
 	closed   bool
 	segments []*segment
 	size     int64
@@ -59,17 +56,26 @@ type mark struct {
 
 // Submit implements core.Log.
 func (l *log) Submit(b *core.Block) {
-	b.Frame = appendFrame(nil, b)
+	b.Frame = appendFrame(newBuffer(maxFrame(b.Stream, b.Count, b.Bytes)), b)
 	b.Events = nil
-	l.mu.Lock()
-	if !l.closed {
-		l.queue = append(l.queue, b)
-		l.mu.Unlock()
-		l.wake.Signal()
-		return
+	if !l.enqueue(b) {
+		l.placed([]*core.Block{b}, store.ErrClosed)
 	}
-	l.mu.Unlock()
-	l.placed([]*core.Block{b}, store.ErrClosed)
+}
+
+// enqueue puts the block into the queue, unless the log is closed.
+func (l *log) enqueue(b *core.Block) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.queue = append(l.queue, b)
+	if !l.busy {
+		l.busy = true
+		l.writer.Go(l.write)
+	}
+	return true
 }
 
 // Withdraw implements core.Log.
@@ -84,146 +90,35 @@ func (l *log) Withdraw(b *core.Block) bool {
 	return true
 }
 
-// write writes what is submitted until the log is closed.
+// write writes what is in the queue, until nothing is.
 func (l *log) write() {
-	defer close(l.stopped)
-	for {
-		group := l.group()
-		if group == nil {
-			return
-		}
+	for group := l.group(); group != nil; group = l.group() {
 		l.writing.Lock()
 		l.placed(group, l.commit(group))
 		l.writing.Unlock()
+		// Those who were just served go first, for they may come back: many
+		// callers then share a sync, not two halves of them one each.
+		runtime.Gosched()
 	}
 }
 
-// group waits for blocks and takes them; nil when the log is closed.
+// group takes blocks from the queue. If there is none, it returns nil, and the
+// writer is one no more.
 func (l *log) group() []*core.Block {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.queue) == 0 {
-		if l.closed {
-			return nil
-		}
-		l.wake.Wait()
-	}
 	n, bytes := 0, 0
 	for n < len(l.queue) && (n == 0 || bytes+len(l.queue[n].Frame) <= maxGroup) {
 		bytes += len(l.queue[n].Frame)
 		n++
 	}
+	if n == 0 {
+		l.busy = false
+		return nil
+	}
 	group := l.queue[:n:n]
 	l.queue = l.queue[n:]
 	return group
-}
-
-// commit makes the blocks durable.
-func (l *log) commit(group []*core.Block) error {
-	bytes := 0
-	for _, b := range group {
-		bytes += len(b.Frame)
-	}
-	now := core.Time(l.clock, &l.last)
-	seg := l.current()
-	full := seg == nil || seg.size > segmentHeader && seg.size+int64(bytes) > l.max
-	old := l.begun > 0 && now.UnixMilli()-l.begun >= l.age.Milliseconds()
-	if l.active == nil || l.spoilt || full || old {
-		if err := l.rotate(); err != nil {
-			return appendError(err)
-		}
-		seg = l.current()
-	}
-	l.buffer = l.buffer[:0]
-	for _, b := range group {
-		b.Seq, b.Time, b.Segment = l.next, now, seg.number
-		b.Offset = uint32(seg.size + int64(len(l.buffer)))
-		completeFrame(b, seg.salt, uint32(seg.size))
-		l.buffer = append(l.buffer, b.Frame...)
-		b.Frame = nil
-		l.next++
-	}
-	if _, err := l.active.WriteAt(l.buffer, seg.size); err != nil {
-		// It may have been written in part. What stands behind the synced
-		// size does not count, but must not stand in the way either.
-		if l.active.Truncate(seg.size) != nil {
-			l.spoilt = true
-		}
-		return appendError(err)
-	}
-	if err := l.active.Sync(); err != nil {
-		// The system may have dropped what it could not write, and say at the
-		// next sync that all is well: this file is not to be trusted again.
-		l.spoilt = true
-		_ = l.active.Truncate(seg.size)
-		return appendError(err)
-	}
-	l.grow(seg, int64(len(l.buffer)))
-	if cap(l.buffer) > maxBuffer {
-		l.buffer = nil
-	}
-	if l.begun == 0 {
-		l.begun = now.UnixMilli()
-	}
-	return nil
-}
-
-// appendError tells that nothing was accepted, and whether for lack of room.
-func appendError(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, errQuota) {
-		return fmt.Errorf("diskstore: %w: %w", store.ErrFull, err)
-	}
-	return fmt.Errorf("diskstore: the events were not accepted: %w", err)
-}
-
-// current returns the last segment, or nil.
-func (l *log) current() *segment {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.segments) == 0 {
-		return nil
-	}
-	return l.segments[len(l.segments)-1]
-}
-
-func (l *log) grow(s *segment, bytes int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s.size += bytes
-	l.size += bytes
-}
-
-// rotate begins a new segment, durably.
-func (l *log) rotate() error {
-	before := l.current()
-	if before != nil && before.number >= l.next {
-		l.next = before.number + 1 // an empty one that must not be used
-	}
-	s := &segment{number: l.next, salt: newSalt(), size: segmentHeader}
-	f, err := l.fs.Create(s.name())
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(s.header(before), 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = l.fs.SyncDir()
-	}
-	if err != nil {
-		l.next++ // should it not go away, the next one has another number
-		return errors.Join(err, f.Close(), l.fs.Remove(s.name()))
-	}
-	if l.active != nil {
-		_ = l.active.Close() // all that counts was synced
-	}
-	l.active, l.spoilt, l.begun = f, false, 0
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.segments = append(l.segments, s)
-	l.size += s.size
-	return nil
 }
 
 // Seal implements core.Log.
@@ -268,7 +163,7 @@ func (l *log) Size() int64 {
 func (l *log) mark() mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stopped == nil {
+	if !l.started {
 		return l.durable
 	}
 	if len(l.segments) == 0 {
@@ -283,16 +178,14 @@ func (l *log) Close() error {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.wake.Signal()
-	if l.stopped != nil {
-		<-l.stopped
-	}
+	l.writer.Wait()
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.ended = true
 	if l.active == nil {
 		return nil
 	}
+	_ = l.cut(l.current().size) // if not now, then when the next segment is begun
 	f := l.active
 	l.active = nil
 	return f.Close()

@@ -1,6 +1,7 @@
 package diskstore
 
 import (
+	"bytes"
 	"errors"
 	"hash/crc32"
 	"io"
@@ -27,7 +28,7 @@ type memFS struct {
 	crashAt int
 	after   bool
 	down    bool
-	torn    func(int) int // of so many unsynced bytes, how many are left
+	torn    func(int) int // a number below n: what is left of what was not synced
 
 	lax   string                // a kind of sync that does nothing
 	kinds map[string]int        // how often each kind was called
@@ -41,7 +42,12 @@ type memFile struct {
 }
 
 // memHandle is an open file.
-type memHandle struct{ *memFile }
+type memHandle struct {
+	*memFile
+	written *bool // by this handle
+}
+
+func newHandle(f *memFile) memHandle { return memHandle{f, new(bool)} }
 
 func newMemFS() *memFS {
 	return &memFS{
@@ -86,14 +92,58 @@ func (m *memFS) reboot() *memFS {
 	next := newMemFS()
 	next.lax = m.lax
 	for name, f := range m.synced {
-		data := slices.Clone(f.durable)
-		if tail := len(f.data) - len(data); tail > 0 {
-			data = append(data, f.data[len(data):len(data)+m.torn(tail)]...)
-		}
+		data := f.left(m.torn)
 		g := &memFile{fs: next, data: data, durable: slices.Clone(data)}
 		next.entries[name], next.synced[name] = g, g
 	}
 	return next
+}
+
+// kill returns the file system as the next process finds it if only this one
+// went down: with all that was written, which is as little synced as before.
+func (m *memFS) kill() *memFS {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := newMemFS()
+	next.lax = m.lax
+	copies := map[*memFile]*memFile{}
+	for _, files := range []map[string]*memFile{m.entries, m.synced} {
+		for _, f := range files {
+			copies[f] = &memFile{fs: next, data: slices.Clone(f.data), durable: slices.Clone(f.durable)}
+		}
+	}
+	for name, f := range m.entries {
+		next.entries[name] = copies[f]
+	}
+	for name, f := range m.synced {
+		next.synced[name] = copies[f]
+	}
+	return next
+}
+
+// sector is how much a disk writes as a whole: here less than a frame.
+const sector = 32
+
+// left returns what a crash leaves of the file: it may be as long as it was when it
+// was synced, or have any length up to its new one, and each sector is the old
+// one or the new.
+func (f *memFile) left(torn func(int) int) []byte {
+	before, now := len(f.durable), len(f.data)
+	size := min(before, now)
+	if distance := max(before, now) - size; now > before {
+		size += torn(distance + 1)
+	} else if distance > 0 && torn(2) == 0 {
+		size = before
+	}
+	left := make([]byte, size)
+	copy(left, f.durable)
+	for at := 0; at < min(size, now); at += sector {
+		end := min(at+sector, size, now)
+		if !bytes.Equal(left[at:end], f.data[at:end]) && torn(2) > 0 {
+			copy(left[at:end], f.data[at:end])
+		}
+	}
+	return left
 }
 
 func (m *memFS) Create(name string) (file, error) {
@@ -109,7 +159,7 @@ func (m *memFS) Create(name string) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return memHandle{f}, nil
+	return newHandle(f), nil
 }
 
 func (m *memFS) Open(name string) (file, error) {
@@ -122,7 +172,7 @@ func (m *memFS) Open(name string) (file, error) {
 	if f == nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return memHandle{f}, nil
+	return newHandle(f), nil
 }
 
 func (m *memFS) Remove(name string) error {
@@ -180,6 +230,7 @@ func (f memHandle) WriteAt(p []byte, offset int64) (int, error) {
 			f.data = append(f.data, make([]byte, missing)...)
 		}
 		n = copy(f.data[offset:], p)
+		*f.written = true
 		return nil
 	})
 	return n, err
@@ -198,18 +249,16 @@ func (f memHandle) Size() (int64, error) {
 	return int64(len(f.data)), nil
 }
 
-// Sync is of three kinds: of a file's first bytes, of a file that was cut, and
-// of what was added.
+// Sync is of three kinds: of a file's first bytes, of what was added, and of what
+// another process has left.
 func (f memHandle) Sync() error {
 	f.fs.mu.Lock()
 	kind := "data"
 	switch {
 	case len(f.durable) == 0:
 		kind = "header"
-	case len(f.data) < len(f.durable):
-		kind = "cut"
-	case len(f.data) == len(f.durable):
-		kind = "nothing new"
+	case !*f.written:
+		kind = "found"
 	}
 	f.fs.mu.Unlock()
 	return f.fs.step("sync", kind, func() error {

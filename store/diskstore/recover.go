@@ -15,7 +15,9 @@ import (
 func (l *log) Start(first uint64, found func(*core.Block), placed func([]*core.Block, error)) error {
 	l.placed = placed
 	l.next = first
-	if err := l.list(); err != nil {
+	// A process that was killed may have made a file and not synced the
+	// directory. What is in it now must not depend on that.
+	if err := errors.Join(l.fs.SyncDir(), l.list()); err != nil {
 		return fmt.Errorf("diskstore: reading the directory: %w", err)
 	}
 	for i := range l.segments {
@@ -30,10 +32,8 @@ func (l *log) Start(first uint64, found func(*core.Block), placed func([]*core.B
 	}
 	l.missing()
 	l.mu.Lock()
-	l.wake.L = &l.mu
-	l.stopped = make(chan struct{})
-	l.mu.Unlock()
-	go l.write()
+	defer l.mu.Unlock()
+	l.started = true
 	return nil
 }
 
@@ -118,11 +118,12 @@ type recovery struct {
 	following *segment // nil for the last one
 	found     func(*core.Block)
 
-	file file
-	scan scanner
-	bad  []item // regions since the last frame
-	end  int64  // of the last frame
-	sync int64  // what is known to have been durable
+	file   file
+	scan   scanner
+	bad    []item // regions since the last frame
+	end    int64  // of the last frame
+	sync   int64  // what is known to have been durable
+	filled int64  // the file's size when it can be written on
 }
 
 func (r *recovery) run() error {
@@ -133,7 +134,7 @@ func (r *recovery) run() error {
 	r.file = f
 	keep, err := r.read()
 	if err == nil && keep {
-		r.log.active = f
+		r.log.active, r.log.filled = f, r.filled
 		return nil
 	}
 	return errors.Join(err, f.Close())
@@ -247,6 +248,9 @@ func (r *recovery) block(it item, damaged bool) {
 
 // finish deals with what stands behind the last frame.
 func (r *recovery) finish(limit, size int64) (keep bool, err error) {
+	if limit, err = r.trim(limit); err != nil {
+		return false, err
+	}
 	bad := len(r.bad) > 0
 	torn := bad && r.bad[0].offset >= r.sync && r.following == nil
 	if bad && !torn {
@@ -266,14 +270,31 @@ func (r *recovery) finish(limit, size int64) (keep bool, err error) {
 		if err := r.file.Truncate(r.end); err != nil {
 			return false, err
 		}
-		r.seg.size = r.end
+		r.seg.size, size = r.end, r.end
 	}
+	r.filled = size
 	// What a killed process has written but not synced was read all the same,
 	// and may be acknowledged now.
 	if err := r.file.Sync(); err != nil {
 		return false, err
 	}
 	return limit >= r.sync && limit >= segmentHeader && (!bad || torn), nil
+}
+
+// trim returns where the zeros begin that were written ahead of the log's end and
+// not used, or the limit. They are no damage.
+func (r *recovery) trim(limit int64) (int64, error) {
+	n := len(r.bad) - 1
+	if n < 0 || r.bad[n].known || r.bad[n].offset < r.sync {
+		return limit, nil
+	}
+	begin := r.bad[n].offset
+	zero, err := r.scan.zero(begin)
+	if err != nil || !zero {
+		return limit, err
+	}
+	r.bad = r.bad[:n]
+	return begin, nil
 }
 
 // report reports a region and copies it, unless that was done when the store

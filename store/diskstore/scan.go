@@ -129,3 +129,18 @@ func (s *scanner) find(offset int64) (int64, error) {
 	}
 	return s.limit, nil
 }
+
+// zero tells whether there is nothing but zeros from the offset on.
+func (s *scanner) zero(offset int64) (bool, error) {
+	for offset < s.limit {
+		data, err := s.peek(offset, windowSize)
+		if err != nil {
+			return false, err
+		}
+		if len(data) == 0 || len(bytes.TrimLeft(data, "\x00")) > 0 {
+			return false, nil
+		}
+		offset += int64(len(data))
+	}
+	return true, nil
+}

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/seed-6bcf82c5/auditlog/store"
 	"github.com/seed-6bcf82c5/auditlog/store/internal/core"
 )
 
-// segmentBytes is the size at which a segment ends: events are removed a
-// segment at a time.
+// segmentBytes is the size at which a segment ends, unless its age ends it
+// before: events are removed a segment at a time.
 const segmentBytes = 1 << 20
 
 // blockBytes is about what a block takes besides its events.
@@ -19,6 +20,7 @@ const blockBytes = 100
 // log implements core.Log.
 type log struct {
 	clock store.Clock
+	age   time.Duration // after which a segment ends
 
 	placing sync.Mutex // held while blocks are placed; before mu
 	placed  func([]*core.Block, error)
@@ -33,9 +35,16 @@ type log struct {
 
 type segment struct {
 	number uint64
+	begun  time.Time // when its first block came
 	blocks []*core.Block
 	size   int64
 	sealed bool
+}
+
+// ended tells whether nothing more may come into the segment, if one that began
+// at the time given is too old.
+func (s *segment) ended(tooOld time.Time) bool {
+	return s.sealed || s.size >= segmentBytes || !s.begun.After(tooOld)
 }
 
 var _ core.Log = (*log)(nil)
@@ -69,8 +78,8 @@ func (l *log) place(b *core.Block) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := len(l.segments)
-	if n == 0 || l.segments[n-1].sealed || l.segments[n-1].size >= segmentBytes {
-		l.segments = append(l.segments, &segment{number: kept.Seq})
+	if n == 0 || l.segments[n-1].ended(kept.Time.Add(-l.age)) {
+		l.segments = append(l.segments, &segment{number: kept.Seq, begun: kept.Time})
 		n++
 	}
 	seg := l.segments[n-1]

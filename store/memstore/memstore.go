@@ -30,8 +30,8 @@ const MinBytes = 8 * segmentBytes
 
 // Config is that of a store. The zero value is usable.
 type Config struct {
-	// Retention is for how long events are kept, delivered or not. Default
-	// [DefaultRetention], at least a minute.
+	// Retention is for how long events are kept, delivered or not, and up to
+	// an eighth longer. Default [DefaultRetention], at least a minute.
 	Retention time.Duration
 
 	// MaxBytes bounds the events kept, in bytes with about 100 more for each
@@ -82,6 +82,6 @@ func Open(cfg Config) (store.Store, error) {
 		return nil, errors.Join(errs...)
 	}
 	return core.Open(core.Config{
-		Clock: cfg.Clock, Lease: cfg.Lease, Retention: cfg.Retention, MaxBytes: cfg.MaxBytes, Logger: cfg.Logger,
-	}, &log{clock: cfg.Clock}, &documents{})
+		Clock: cfg.Clock, Lease: cfg.Lease, Retention: cfg.Retention, MaxBytes: cfg.MaxBytes, Logger: cfg.Logger, Volatile: true,
+	}, &log{clock: cfg.Clock, age: min(cfg.Retention/8, 24*time.Hour)}, &documents{})
 }

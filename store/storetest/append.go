@@ -12,6 +12,19 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
 
+// The caller uses the memory of a block again.
+func testBlockReused(s *suite) {
+	data := []byte("first")
+	for _, next := range []string{"again", "third"} {
+		_, err := s.store.Append(s.ctx(), "a", "", store.Block{data[:3], data[3:]})
+		s.ok(err)
+		copy(data, next)
+	}
+	c := s.claim("a")
+	s.batch(c, many, "fir", "st", "aga", "in")
+	s.release(c, store.Wait{})
+}
+
 func testOrder(s *suite) {
 	var last uint64
 	for i := range 50 {

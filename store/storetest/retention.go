@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/seed-6bcf82c5/auditlog/store"
@@ -70,4 +71,29 @@ func testRetentionClaimed(s *suite) {
 	s.ack(c, b)
 	s.append("a", "2")
 	s.equal("backlog", s.state("a").Events, int64(1))
+}
+
+// A stream that is never idle loses what is too old, too, and only that.
+func testRetentionContinuous(s *suite) {
+	const step = 16
+	for i := range 2 * step {
+		s.append("a", fmt.Sprint(i))
+		s.Advance(s.Retention / step)
+	}
+	pace := time.NewTicker(time.Millisecond) // a store may take its time
+	defer pace.Stop()
+	for i := 0; string(s.read("a", store.From{})[0].Data) == "0"; i++ {
+		if i == 5000 {
+			s.Fatal("the first event outlives the retention by far")
+		}
+		s.append("a", "more")
+		s.Advance(s.Retention / step)
+		<-pace.C
+	}
+	// Those of the last half of the time are all there.
+	events := s.read("a", store.From{})
+	last := events[len(events)-1].Time
+	half := s.read("a", store.From{Time: last.Add(-s.Retention / 2)})
+	s.equal("events", len(half), 1+step/2)
+	s.equal("gaps", len(s.state("a").Gaps), 1)
 }

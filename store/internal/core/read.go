@@ -23,6 +23,11 @@ func (s *Store) Read(ctx context.Context, name string, from store.From) iter.Seq
 			if number == 0 || !r.read(number) {
 				return
 			}
+			// Segments can have none of the stream's blocks, which would tell.
+			if err := s.begin(ctx); err != nil && !last {
+				yield(store.Event{}, err)
+				return
+			}
 		}
 	}
 }

@@ -22,6 +22,7 @@ type Config struct {
 	Lease     time.Duration
 	Retention time.Duration
 	MaxBytes  int64 // of the log; 0 is no limit
+	Volatile  bool
 	Logger    *slog.Logger
 }
 
@@ -51,7 +52,10 @@ type Store struct {
 	pending  map[dedupKey]*Block // with a dedup id, on their way into the log
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store    = (*Store)(nil)
+	_ store.Volatile = (*Store)(nil)
+)
 
 // Open returns a store over the log, which it starts, and the documents. It
 // closes both also when it fails.
@@ -164,6 +168,9 @@ func (s *Store) settle(st *stream, lost map[*stream]cursor) {
 		lost[st] = cur
 	}
 }
+
+// Volatile implements store.Volatile.
+func (s *Store) Volatile() bool { return s.cfg.Volatile }
 
 // begin tells why a call cannot begin.
 func (s *Store) begin(ctx context.Context) error {

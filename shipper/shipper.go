@@ -1,0 +1,166 @@
+package shipper
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/seed-6bcf82c5/auditlog/store"
+)
+
+// Shipper ships audit events to webhooks. It is safe for concurrent use.
+type Shipper struct {
+	cfg        Config
+	store      store.Store
+	durable    bool
+	configs    *configs
+	hooks      hooks
+	admission  *admission
+	places     *places
+	deliverers *deliverers
+	totals     totals
+
+	closing context.Context //nolint:containedctx // it ends when Close begins
+	close   context.CancelFunc
+	working context.Context //nolint:containedctx // it ends when what is under way must end
+	stop    context.CancelCauseFunc
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	active map[string]worker // by stream
+	held   map[string]struct{}
+}
+
+// New returns a Shipper over the store and begins to ship what it holds. An
+// error names the field of cfg that is wrong. Close it.
+func New(cfg Config) (*Shipper, error) {
+	cfg, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	s := &Shipper{
+		cfg: cfg, store: cfg.Store, durable: true,
+		hooks:     probeHooks(cfg.Hooks),
+		admission: newAdmission(),
+		places:    newPlaces(cfg.Workers, cfg.SlowWorkers),
+		active:    map[string]worker{}, held: map[string]struct{}{},
+	}
+	if v, ok := cfg.Store.(store.Volatile); ok && v.Volatile() {
+		s.durable = false
+	}
+	keys := cfg.Keys
+	if len(keys) == 0 && !s.durable {
+		keys = []Key{processKey()}
+	}
+	var seals *sealer
+	if len(keys) > 0 {
+		seals = newSealer(keys)
+	}
+	s.configs = newConfigs(cfg.Store, seals)
+	s.deliverers = newDeliverers(s)
+	s.closing, s.close = context.WithCancel(context.Background())
+	s.working, s.stop = context.WithCancelCause(context.Background())
+	s.running.Go(s.watch)
+	s.running.Go(s.dispatch)
+	s.running.Go(s.resumeReplays)
+	return s, nil
+}
+
+// Close stops the Shipper: calls of Record end with ErrClosed, attempts under way have
+// until ctx ends to finish, waits between attempts end at once. What is not
+// delivered then stays in the store for the next start; nothing is lost. It
+// returns when everything has stopped, and the cause of ctx if attempts were cut
+// off. A second call does nothing more. The store is left open.
+func (s *Shipper) Close(ctx context.Context) error {
+	s.close()
+	s.mu.Lock()
+	for _, w := range s.active {
+		w.finish()
+	}
+	s.mu.Unlock()
+	cut := context.AfterFunc(ctx, func() { s.stop(ErrClosed) })
+	s.running.Wait()
+	var err error
+	if !cut() {
+		err = context.Cause(ctx)
+	}
+	s.stop(ErrClosed)
+	s.deliverers.closeAll()
+	return err
+}
+
+// retryStore is how long something waits after the store has failed.
+const retryStore = time.Second
+
+// watch follows the changes that other processes make.
+func (s *Shipper) watch() {
+	for s.closing.Err() == nil {
+		err := s.configs.watch(s.closing, s.interruptOlder)
+		if s.ended(err) {
+			return
+		}
+		s.cfg.Logger.Warn("the watch of the webhooks failed", "error", err)
+		_ = s.cfg.Clock.Sleep(s.closing, retryStore)
+	}
+}
+
+// ended tells that err comes from the end of the Shipper or its store.
+func (s *Shipper) ended(err error) bool {
+	return s.closing.Err() != nil || errors.Is(err, store.ErrClosed)
+}
+
+// dispatch gives each stream that has work a session, as long as there are
+// places.
+func (s *Shipper) dispatch() {
+	for {
+		p, err := s.places.take(s.closing)
+		if err != nil {
+			return
+		}
+		claim, err := s.store.Claim(s.closing)
+		if err == nil {
+			s.running.Go(func() { s.serve(claim, p) })
+			continue
+		}
+		p.leave()
+		if s.ended(err) {
+			return
+		}
+		s.cfg.Logger.Warn("the store gives out no work", "error", err)
+		_ = s.cfg.Clock.Sleep(s.closing, retryStore)
+	}
+}
+
+// interrupt breaks off the deliveries of a webhook that was changed.
+func (s *Shipper) interrupt(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.held, id)
+	for _, stream := range [...]string{id, replayStreams + id} {
+		if w := s.active[stream]; w != nil {
+			w.interrupt(errReconfigured)
+		}
+	}
+}
+
+// interruptOlder does so if the session has an older configuration.
+func (s *Shipper) interruptOlder(id string, revision uint64, change string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stream := range [...]string{id, replayStreams + id} {
+		if w := s.active[stream]; w != nil && w.older(revision, change) {
+			w.interrupt(errReconfigured)
+		}
+	}
+}
+
+func (s *Shipper) setHeld(id string, held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if held {
+		s.held[id] = struct{}{}
+	} else {
+		delete(s.held, id)
+	}
+}

@@ -119,7 +119,7 @@ func (b *buffer) fill(r io.Reader, limit int64, excessive func(n int64) bool) *r
 	var beyond [1]byte
 	for {
 		if len(b.data) == cap(b.data) && int64(len(b.data)) < limit {
-			if err := b.grow(); err != nil {
+			if err := b.grow(limit); err != nil {
 				return busy(err)
 			}
 		}

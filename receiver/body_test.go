@@ -3,11 +3,14 @@ package receiver_test
 import (
 	"bytes"
 	"compress/flate"
+	"fmt"
 	"io"
 	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -193,7 +196,8 @@ func TestMemoryIsGivenBack(t *testing.T) {
 }
 
 // A request that is under way leaves no room for the next one's buffer, for a
-// larger one, or for its lines.
+// larger one, or for its lines. The next one waits for a second, and is put off if
+// that was not enough.
 func TestMemoryIsUsedUp(t *testing.T) {
 	t.Parallel()
 	const kib = 1 << 10
@@ -203,27 +207,43 @@ func TestMemoryIsUsedUp(t *testing.T) {
 		other  string // whose request is under way
 		body   string
 	}{
-		{"another body", oneBatch, cefOther, cefOther},
+		{"another body", oneBatch, cefOther, cefOther + "x"},
 		{"a larger buffer", receiver.Limits{Bytes: 128 * kib, Lines: 100, Memory: 542 * kib}, strings.Repeat("y", 65*kib), strings.Repeat("x", 65*kib)},
 		{"many lines", receiver.Limits{Bytes: 64 * kib, Lines: 1000, Memory: 442 * kib}, cefOther, strings.Repeat("\n", 1000)},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			h, _, told := setup(t, receiver.Config{Limits: test.limits})
-			require.Equal(t, 200, post(h, test.body).StatusCode, "alone it has room")
-
-			r := request("")
-			r.Body, r.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(test.other), readerFunc(func([]byte) (int, error) {
-				answer := post(h, test.body, "Webhook-Id", "again")
-				require.Equal(t, 503, answer.StatusCode)
-				require.Equal(t, "busy", text(t, answer))
-				require.Equal(t, "5", answer.Header.Get("Retry-After"))
-				require.ErrorContains(t, told.last(t).Err, "no memory is left for another body")
-				return 0, io.EOF
-			}))), -1
-			require.Equal(t, 200, serve(h, r).StatusCode)
-			require.Equal(t, 200, post(h, test.body, "Webhook-Id", "again").StatusCode)
-		})
+		for _, after := range []time.Duration{900 * time.Millisecond, 1100 * time.Millisecond} {
+			t.Run(fmt.Sprint(test.name, ", given back after ", after), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					proceed := make(chan struct{})
+					h, _, told := setup(t, receiver.Config{Limits: test.limits})
+					require.Equal(t, 200, post(h, test.body).StatusCode, "alone it has room")
+					r := request(test.other)
+					first := make(chan int, 1)
+					r.Body = io.NopCloser(io.MultiReader(r.Body, readerFunc(func([]byte) (int, error) {
+						<-proceed
+						return 0, io.EOF
+					})))
+					go func() { first <- serve(h, r).StatusCode }()
+					synctest.Wait()
+					timer := time.AfterFunc(after, func() { close(proceed) })
+					defer timer.Stop()
+					start := time.Now()
+					answer := post(h, test.body, "Webhook-Id", "again")
+					if after < time.Second {
+						require.Equal(t, 200, answer.StatusCode)
+						require.Equal(t, after, time.Since(start))
+					} else {
+						require.Equal(t, 503, answer.StatusCode)
+						require.Equal(t, time.Second, time.Since(start))
+						require.Equal(t, "busy", text(t, answer))
+						require.Equal(t, "5", answer.Header.Get("Retry-After"))
+						require.ErrorContains(t, told.last(t).Err, "no memory is left for another body")
+					}
+					require.Equal(t, 200, <-first)
+				})
+			})
+		}
 	}
 }
 

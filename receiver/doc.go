@@ -74,7 +74,7 @@
 //
 // # Memory
 //
-// Bodies are read and decompressed into buffers that are used again. All of them,
-// and their lines, share [Limits.Memory]; a request that finds none left gets 503
-// and is repeated. What a HandOver keeps is not counted.
+// All bodies and their lines share [Limits.Memory]; a request that finds none left
+// for a second gets 503, and is repeated. With the defaults a hundred hostile
+// connections at once take less than 64 MiB. What a HandOver keeps is not counted.
 package receiver

@@ -36,7 +36,7 @@ func New(cfg Config) (*Handler, error) {
 	for i := range h.config.Senders {
 		h.config.Senders[i].Authorizations = nil // the digests are enough
 	}
-	h.memory.left.Store(cfg.Limits.Memory)
+	h.memory.left = cfg.Limits.Memory
 	h.busy.done = map[Key]chan struct{}{}
 	return h, nil
 }

@@ -3,29 +3,59 @@ package receiver
 import (
 	"errors"
 	"sync"
-	"sync/atomic"
+	"time"
 )
 
-// memory counts down what is left of Limits.Memory.
-type memory struct{ left atomic.Int64 }
+// memory is what is left of Limits.Memory.
+type memory struct {
+	mu    sync.Mutex
+	left  int64
+	given chan struct{} // closed when some is given back; nil if nobody waits
+}
 
 var errNoMemory = errors.New("no memory is left for another body")
 
-// take takes n bytes. It never waits: requests that hold some while they wait
-// for more could wait for each other.
+// memoryWait is how long a request waits for others to end. It is short, since
+// requests that hold some memory may wait for each other's.
+const memoryWait = time.Second
+
+// take takes n bytes.
 func (m *memory) take(n int64) error {
+	var timeout <-chan time.Time
 	for {
-		left := m.left.Load()
-		if left < n {
-			return errNoMemory
-		}
-		if m.left.CompareAndSwap(left, left-n) {
+		m.mu.Lock()
+		if m.left >= n {
+			m.left -= n
+			m.mu.Unlock()
 			return nil
+		}
+		if m.given == nil {
+			m.given = make(chan struct{})
+		}
+		given := m.given
+		m.mu.Unlock()
+		if timeout == nil {
+			timer := time.NewTimer(memoryWait)
+			defer timer.Stop()
+			timeout = timer.C
+		}
+		select {
+		case <-given:
+		case <-timeout:
+			return errNoMemory
 		}
 	}
 }
 
-func (m *memory) give(n int64) { m.left.Add(n) }
+func (m *memory) give(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left += n
+	if m.given != nil {
+		close(m.given)
+		m.given = nil
+	}
+}
 
 const (
 	// requestMemory is counted for what each request needs beside the body:
@@ -39,8 +69,10 @@ const (
 	growth = 4
 )
 
-// buffers are pools of buffers, each growth times as large as those before.
-var buffers [8]sync.Pool
+// buffers are pools of the buffers that usual batches need, the second growth
+// times as large as the first. Larger ones would outlast their use in a pool, and
+// count for nothing while they do.
+var buffers [2]sync.Pool
 
 // buffer is a body, in memory that was taken from a memory.
 type buffer struct {
@@ -50,10 +82,15 @@ type buffer struct {
 	data   []byte
 }
 
-func bufferSize(class int) int64 {
+// bufferSize returns the size of buffers of the class, for bodies of up to limit
+// bytes.
+func bufferSize(class int, limit int64) int64 {
 	size := int64(smallestBuffer)
 	for range class {
 		size *= growth
+	}
+	if class >= len(buffers) {
+		size = min(size, limit)
 	}
 	return size
 }
@@ -67,26 +104,31 @@ func (b *buffer) reserve(n int64) error {
 	return nil
 }
 
-// grow makes room for at least one more byte. The old buffer is given back only
-// when it was copied.
-func (b *buffer) grow() error {
+// grow makes room for at least one more byte of up to limit. The old buffer is
+// given back only when it was copied.
+func (b *buffer) grow(limit int64) error {
 	class := 0
 	if b.data != nil {
 		class = b.class + 1
 	}
-	size := bufferSize(class)
+	size := bufferSize(class, limit)
 	if err := b.reserve(size); err != nil {
 		return err
 	}
-	data, ok := buffers[class].Get().(*[]byte)
-	if !ok {
-		made := make([]byte, size)
-		data = &made
-	}
-	length := copy(*data, b.data)
+	data := newBuffer(class, size)
+	length := copy(data, b.data)
 	b.drop()
-	b.data, b.class = (*data)[:length], class
+	b.data, b.class = data[:length], class
 	return nil
+}
+
+func newBuffer(class int, size int64) []byte {
+	if class < len(buffers) {
+		if data, ok := buffers[class].Get().(*[]byte); ok {
+			return *data
+		}
+	}
+	return make([]byte, size)
 }
 
 // drop gives the bytes back, but not what was reserved beside them.
@@ -95,7 +137,9 @@ func (b *buffer) drop() {
 		return
 	}
 	data := b.data[:cap(b.data)]
-	buffers[b.class].Put(&data)
+	if b.class < len(buffers) {
+		buffers[b.class].Put(&data)
+	}
 	b.memory.give(int64(len(data)))
 	b.taken -= int64(len(data))
 	b.data = nil

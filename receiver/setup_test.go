@@ -15,7 +15,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/seed-6bcf82c5/auditlog/receiver"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
@@ -172,5 +171,3 @@ func zip(t testing.TB, body string) string {
 var errTest = errors.New("the disk is full")
 
 func discardLogs() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

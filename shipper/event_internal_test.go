@@ -1,6 +1,7 @@
 package shipper
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func TestEventStored(t *testing.T) {
 		for cut := range data {
 			require.Error(t, parseEvent(&got, data[:cut], string(data[:cut])), "%d bytes", cut)
 		}
-		longer := append(data[:len(data):len(data)], 0)
+		longer := append(slices.Clone(data), 0)
 		require.Error(t, parseEvent(&got, longer, string(longer)))
 	}
 	require.ErrorContains(t, parseEvent(new(auditlog.Event), []byte{2, 0, 0}, "\x02\x00\x00"), "version 2")

@@ -13,54 +13,9 @@ import (
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/shipper"
-	"github.com/seed-6bcf82c5/auditlog/status"
 	"github.com/seed-6bcf82c5/auditlog/store/memstore"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
-
-// Events of a webhook that is off wait; switched on it goes on where it stopped,
-// or from now.
-func TestSwitchedOff(t *testing.T) {
-	t.Parallel()
-	for name, fromNow := range map[string]bool{"where it stopped": false, "from now": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				s := newSetup(t, newEndpoint(t, nil), func(c *shipper.Config) { c.ResumeFromNow = fromNow })
-				s.update(webhook.Patch{Enabled: webhook.Set(false)})
-				s.record("1", "2")
-				pass(time.Hour)
-				require.Empty(t, s.endpoint.received())
-				s.requireStatus(false, status.Active, 0)
-				s.update(webhook.Patch{Enabled: webhook.Set(true)})
-				s.record("3")
-				pass(time.Second)
-				if fromNow {
-					require.Equal(t, []string{"3"}, s.endpoint.names())
-				} else {
-					require.Equal(t, []string{"1", "2", "3"}, s.endpoint.names())
-				}
-				require.Zero(t, s.report().Unsent)
-			})
-		})
-	}
-}
-
-// The event that tells who switched the webhook off is still sent, with what was
-// before it, and nothing after it.
-func TestLastEventBeforeOff(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newSetup(t, newEndpoint(t, nil))
-		s.record("before")
-		_, err := s.Update(t.Context(), hook, webhook.Patch{Enabled: webhook.Set(false)}, events("off")...)
-		require.NoError(t, err)
-		s.record("after")
-		pass(time.Minute)
-		require.Equal(t, []string{"before", "off"}, s.endpoint.names())
-		s.requireStatus(false, status.Active, http.StatusOK)
-	})
-}
 
 // Attempts under way may end; what waits for a retry does not.
 func TestClose(t *testing.T) {

@@ -49,14 +49,11 @@ const (
 	requestTime    = 2 * time.Minute
 	idleTime       = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
-
-	// A connection of HTTP/2 can hold as much of bodies that nobody reads yet.
-	// The default is four times as much.
-	http2Buffer  = 256 << 10
-	http2Streams = 32
 )
 
-// Server serves a Handler over HTTPS, with HTTP/2.
+// Server serves a Handler over HTTPS, by HTTP/1.1. Not by HTTP/2: senders have no
+// use for many requests at once on a connection, while a hundred hostile ones of
+// that kind took more than 64 MiB, before a Handler had anything to decide.
 type Server struct {
 	http      http.Server
 	listener  net.Listener
@@ -86,6 +83,8 @@ func Listen(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if s.listener, err = listen.Listen(ctx, "tcp", cfg.Addr); err != nil {
 		return nil, fmt.Errorf("receiver: %w", err)
 	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
 	s.http = http.Server{
 		Handler:           cfg.Handler,
 		TLSConfig:         &tls.Config{GetCertificate: getCertificate, MinVersion: tls.VersionTLS12},
@@ -94,12 +93,8 @@ func Listen(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		WriteTimeout:      requestTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeaderBytes,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          http2Streams,
-			MaxReceiveBufferPerConnection: http2Buffer,
-			MaxReceiveBufferPerStream:     http2Buffer,
-		},
-		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+		Protocols:         &protocols,
+		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }

@@ -145,6 +145,16 @@ func (p *progress) of(st *stored) {
 	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool { return x.Change != st.change })
 }
 
+// until moves times of the future to now: they come from a clock that was set
+// back, and would keep the status as it is until the clock has caught up.
+func (p *progress) until(now time.Time) {
+	for _, at := range [...]*time.Time{&p.Status.LastAttempt.At, &p.Status.LastDeliveryAt} {
+		if at.After(now) {
+			*at = now
+		}
+	}
+}
+
 // keep forgets the suspects that retention has taken, or that were acknowledged.
 func (p *progress) keep(all []store.Frozen) {
 	p.Suspects = slices.DeleteFunc(p.Suspects, func(x suspect) bool {

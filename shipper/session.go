@@ -83,6 +83,7 @@ func (w *session) run(ctx context.Context) (store.Wait, error) {
 		return store.Wait{}, err
 	}
 	p.of(&st)
+	p.until(w.s.cfg.Clock.Now().UTC())
 	p.keep(state.Frozen)
 	again := p.try()
 	w.mu.Lock()
@@ -100,7 +101,7 @@ func (w *session) run(ctx context.Context) (store.Wait, error) {
 		return store.Wait{}, err
 	}
 	if h := w.progress.Hold; h != nil {
-		if left := h.Until.Sub(w.s.cfg.Clock.Now()); left > 0 {
+		if left := h.Until.Sub(w.s.cfg.Clock.Now()); left > 0 && left <= h.Interval { // more, if the clock was set back
 			return store.Wait{After: left}, nil
 		}
 	}
@@ -273,7 +274,8 @@ func (w *session) allowed(ctx context.Context, st *stored, state *store.State, a
 	case events <= 0:
 		return store.Limits{}, w.idle(ctx, st), nil
 	}
-	if age := w.s.cfg.Clock.Now().Sub(state.Oldest); age < w.s.cfg.BatchAge {
+	// An age below zero is that of a clock that was set back: it must not wait.
+	if age := w.s.cfg.Clock.Now().Sub(state.Oldest); age >= 0 && age < w.s.cfg.BatchAge {
 		return store.Limits{}, &store.Wait{After: w.s.cfg.BatchAge - age, Events: limits.Events, Bytes: limits.Bytes}, nil
 	}
 	return limits, nil, nil

@@ -249,13 +249,11 @@ func (c *Config) check() error {
 	if d.Backoff != nil {
 		wrong("Delivery.Backoff", "is set; probes have one attempt, the others Konnect's backoff")
 	}
-	if err := checkHooks(c.Hooks); err != nil {
-		errs = append(errs, err)
+	errs = append(errs, checkHooks(c.Hooks), c.checkSource())
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
-	if len(errs) == 0 {
-		errs = append(errs, c.tryDelivery())
-	}
-	return errors.Join(errs...)
+	return c.tryDelivery()
 }
 
 // tryDelivery reports what is wrong with Delivery before there is a webhook.

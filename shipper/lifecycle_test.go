@@ -11,9 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/shipper"
-	"github.com/seed-6bcf82c5/auditlog/store/memstore"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
@@ -129,40 +127,6 @@ func TestIdleWebhooksCostNoGoroutine(t *testing.T) {
 		}
 		pass(time.Second)
 		require.Less(t, runtime.NumGoroutine(), before+200) // others run at the same time
-	})
-}
-
-// What retention removes unsent is counted, logged, and told in the stream.
-func TestGap(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		e := newEndpoint(t, always(http.StatusServiceUnavailable))
-		s := start(t, e, memory(t, func(c *memstore.Config) { c.Retention = time.Hour }))
-		s.configure()
-		s.record("1", "2", "3")
-		first := time.Now()
-		pass(90 * time.Minute)
-		s.record("4")
-		e.set(nil)
-		pass(10 * time.Minute)
-		require.ElementsMatch(t, []string{"4", shipper.GapClass}, e.names())
-		var gap auditlog.Event
-		for _, r := range e.received() {
-			for _, line := range r.lines {
-				if ev, _, err := auditlog.Parse([]byte(line)); err == nil && ev.ClassID == shipper.GapClass {
-					gap = ev
-				}
-			}
-		}
-		for key, want := range map[string]string{"reason": "expired", "cnt": "3", "start": strconv.FormatInt(first.UnixMilli(), 10)} {
-			got, _ := gap.Get(key)
-			require.Equal(t, want, got.String(), key)
-		}
-		figures, err := s.Snapshot(t.Context())
-		require.NoError(t, err)
-		require.EqualValues(t, 3, figures.Lost)
-		require.Contains(t, s.logs.String(), "audit log events were lost unsent")
-		require.Empty(t, s.report().Gaps)
 	})
 }
 

@@ -3,6 +3,7 @@ package shipper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/seed-6bcf82c5/auditlog"
@@ -26,15 +27,25 @@ const (
 // type of a field by the first event that they see.
 const gapSeverity cef.Severity = 10
 
-// own returns an event of the Shipper itself.
-func (s *Shipper) own(class, name string, severity cef.Severity, attributes ...auditlog.Attribute) auditlog.Event {
-	now := s.cfg.Clock.Now().UTC().Truncate(time.Second)
-	source := &s.cfg.Source
+// own returns an event of the Shipper itself. Every format carries it if
+// checkSource finds nothing.
+func (c *Config) own(class, name string, severity cef.Severity, attributes ...auditlog.Attribute) auditlog.Event {
+	now := c.Clock.Now().UTC().Truncate(time.Second)
+	source := &c.Source
 	e := auditlog.Event{Attributes: append([]auditlog.Attribute{auditlog.Time("rt", now)}, attributes...)}
 	e.Time, e.Host = now, source.Host
 	e.Vendor, e.Product, e.Version = source.Vendor, source.Product, source.Version
 	e.ClassID, e.Name, e.Severity = class, name, severity
 	return e
+}
+
+// checkSource tells what cannot be the source of events.
+func (c *Config) checkSource() error {
+	e := c.own(TestClass, "", 0)
+	if err := new(scratch).check(&e); err != nil {
+		return fmt.Errorf("shipper: Source: %w", err)
+	}
+	return nil
 }
 
 // tellGaps makes events of the stream's gaps, as long as they can be sent: while
@@ -45,7 +56,7 @@ func (w *session) tellGaps(ctx context.Context, state *store.State) (bool, error
 		return false, nil
 	}
 	for _, gap := range state.Gaps {
-		e := w.s.own(GapClass, "Audit log events were lost", gapSeverity,
+		e := w.s.cfg.own(GapClass, "Audit log events were lost", gapSeverity,
 			auditlog.String("reason", string(gap.Reason)),
 			auditlog.Int("cnt", gap.Events),
 			auditlog.Time("start", gap.First),
@@ -99,7 +110,7 @@ func (s *Shipper) Test(ctx context.Context, id string) (delivery.Result, error) 
 	if !st.config.Configured() {
 		return delivery.Result{}, &UnconfiguredError{ID: id}
 	}
-	e := s.own(TestClass, "Audit log test event", 0,
+	e := s.cfg.own(TestClass, "Audit log test event", 0,
 		auditlog.String("msg", "This event was sent to test the webhook; nothing has happened."))
 	line, err := s.appendLine(nil, &payload{event: e}, auditlog.Format(st.config.LogFormat))
 	if err != nil {

@@ -284,6 +284,9 @@ func (w *session) allowed(ctx context.Context, st *stored, state *store.State, a
 // idle is the wait when there is nothing to send but suspects.
 func (w *session) idle(ctx context.Context, st *stored) *store.Wait {
 	if len(w.progress.Suspects) == 0 {
+		if w.noGaps { // there is a gap to be told
+			return &store.Wait{After: retryStore}
+		}
 		return &store.Wait{}
 	}
 	wait, err := w.hold(ctx, st, w.progress.Suspects[0].Reason)

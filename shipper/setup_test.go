@@ -51,6 +51,7 @@ type request struct {
 	auth  string
 	host  string
 	lines []string
+	code  int // what it was answered
 }
 
 // names returns the name of each event of a request, by the attribute n.
@@ -130,6 +131,7 @@ func (e *endpoint) serve(w http.ResponseWriter, req *http.Request) {
 	if e.answer != nil {
 		code = e.answer(r, n)
 	}
+	e.requests[n].code = code
 	if code >= 200 && code < 300 {
 		e.taken = append(e.taken, r.names()...)
 	}

@@ -154,6 +154,17 @@ func TestWindowIsBounded(t *testing.T) {
 	})
 }
 
+// What was remembered again is not forgotten with what was remembered first.
+func TestWindowKeepsWhatWasRememberedAgain(t *testing.T) {
+	t.Parallel()
+	windows(t, func(t *testing.T, open func(receiver.WindowConfig) receiver.Window) {
+		w := open(receiver.WindowConfig{Marks: 1})
+		remember(t, w, marks(0, 2048)...)
+		remember(t, w, mark(7))
+		require.Equal(t, []int{7}, recalled(t, w, 2048))
+	})
+}
+
 func TestStoredWindowDeletesDocuments(t *testing.T) {
 	t.Parallel()
 	documents := newDocuments(t)

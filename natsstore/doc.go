@@ -1,0 +1,2 @@
+// Package natsstore keeps accepted events and documents in NATS JetStream.
+package natsstore

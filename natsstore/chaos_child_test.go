@@ -45,8 +45,9 @@ func (c *child) ship(hear func(string) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
 	defer cancel()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	c.Store.Logger = logger
-	events, err := again(ctx, "a store that did not open", func() (store.Store, error) { return natsstore.Open(ctx, c.Store) })
+	cfg := chaosStore(c.URL, c.Servers)
+	cfg.Logger = logger
+	events, err := again(ctx, "a store that did not open", func() (store.Store, error) { return natsstore.Open(ctx, cfg) })
 	if err != nil {
 		return err
 	}

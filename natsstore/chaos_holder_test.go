@@ -63,10 +63,10 @@ func TestChaosLateHolder(t *testing.T) {
 // has a claim, and acknowledges when it goes on.
 func TestChaosStoppedHolder(t *testing.T) {
 	t.Parallel()
-	cfg := chaosStore(startServers(t, 1).URL(), 1)
-	events := openStore(t, cfg)
+	url := startServers(t, 1).URL()
+	events := openStore(t, chaosStore(url, 1))
 	appendEvents(t, events)
-	p, err := start(t, &child{Role: "holder", Store: cfg}, nil)
+	p, err := start(t, &child{Role: "holder", URL: url, Servers: 1}, nil)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), chaosBounds)
 	defer cancel()
@@ -95,7 +95,7 @@ func TestChaosStoppedHolder(t *testing.T) {
 func (c *child) hold(hear func(string) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), chaosBounds)
 	defer cancel()
-	events, err := natsstore.Open(ctx, c.Store)
+	events, err := natsstore.Open(ctx, chaosStore(c.URL, c.Servers))
 	if err != nil {
 		return err
 	}

@@ -16,9 +16,9 @@ import (
 // the token: the sweep of another one finds the event.
 func TestChaosOrphan(t *testing.T) {
 	t.Parallel()
-	cfg := chaosStore(startServers(t, 1).URL(), 1)
-	events := openStore(t, cfg)
-	p, err := start(t, &child{Role: "orphaner", Store: cfg}, nil)
+	url := startServers(t, 1).URL()
+	events := openStore(t, chaosStore(url, 1))
+	p, err := start(t, &child{Role: "orphaner", URL: url, Servers: 1}, nil)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), chaosBounds)
 	defer cancel()
@@ -37,7 +37,7 @@ func TestChaosOrphan(t *testing.T) {
 func (c *child) orphan(func(string) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), chaosBounds)
 	defer cancel()
-	events, err := natsstore.OpenWatched(ctx, c.Store, func() {
+	events, err := natsstore.OpenWatched(ctx, chaosStore(c.URL, c.Servers), func() {
 		say("published")
 		<-ctx.Done()
 	})

@@ -14,8 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/seed-6bcf82c5/auditlog/natsstore"
 )
 
 // childEnv is set for a process that a chaos test has started, to a child.
@@ -23,8 +21,9 @@ const childEnv = "NATSSTORE_CHAOS_CHILD"
 
 // child is what such a process is told about itself.
 type child struct {
-	Role  string // a key of roles
-	Store natsstore.Config
+	Role    string // a key of roles
+	URL     string // of the NATS servers
+	Servers int    // how many they are
 
 	Instance, Life int      // of an instance, from 0
 	Configure      bool     // it configures the webhooks

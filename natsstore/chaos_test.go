@@ -132,7 +132,7 @@ func chaosStore(url string, servers int) natsstore.Config {
 // start starts the next life of an instance and waits until it records.
 func (c *chaos) start(i int) error {
 	p, err := start(c.t, &child{
-		Role: "instance", Store: chaosStore(c.cluster.URL(), nodes),
+		Role: "instance", URL: c.cluster.URL(), Servers: nodes,
 		Instance: i, Life: c.lives[i], Configure: i == 0 && c.lives[i] == 0, Webhooks: c.webhooks,
 		Endpoint: c.siem.URL(), CA: c.siem.CertificatePEM(), Repeat: c.ledger.repeat(i),
 	}, c.ledger.note)

@@ -9,5 +9,13 @@ import (
 // OpenWatched is Open with a function that is called between the publishing of
 // an event and that of its token.
 func OpenWatched(ctx context.Context, cfg Config, beforeToken func()) (store.Store, error) {
-	return Open(ctx, cfg)
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	s, err := open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.beforeToken = beforeToken
+	return s, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -126,7 +127,9 @@ func startServers(t *testing.T, n int) *natstest.Cluster {
 
 // chaosStore is the configuration of a store on so many servers.
 func chaosStore(url string, servers int) natsstore.Config {
-	return natsstore.Config{URL: url, Replicas: servers, Lease: chaosLease, Sweep: chaosSweep}
+	return natsstore.Config{
+		URL: url, Replicas: servers, Lease: chaosLease, Sweep: chaosSweep, Logger: slog.New(slog.DiscardHandler),
+	}
 }
 
 // start starts the next life of an instance and waits until it records.

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/seed-6bcf82c5/auditlog/delivery"
 	"github.com/seed-6bcf82c5/auditlog/natsstore"
 	"github.com/seed-6bcf82c5/auditlog/shipper"
@@ -44,6 +46,7 @@ const (
 func (c *child) ship(hear func(string) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
 	defer cancel()
+	before := goleak.IgnoreCurrent()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	cfg := chaosStore(c.URL, c.Servers)
 	cfg.Logger = logger
@@ -81,7 +84,7 @@ func (c *child) ship(hear func(string) error) error {
 	if err := c.drain(s); err != nil {
 		return err
 	}
-	return errors.Join(s.Close(context.Background()), events.Close())
+	return errors.Join(s.Close(context.Background()), events.Close(), goleak.Find(before))
 }
 
 // again repeats what fails while servers are restarted, until ctx ends.

@@ -29,7 +29,7 @@ import (
 // The producers of an instance. The last one never repeats a call that was
 // interrupted or failed.
 const (
-	producers = 3
+	producers = 6
 	forgetful = producers - 1
 )
 
@@ -164,7 +164,7 @@ func (c *child) produce(ctx context.Context, s *shipper.Shipper, producer int) e
 		if err := record(s, r); err != nil {
 			return err
 		}
-		_ = store.SystemClock{}.Sleep(ctx, time.Duration(rand.IntN(50))*time.Millisecond)
+		_ = store.SystemClock{}.Sleep(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
 	}
 	return nil
 }

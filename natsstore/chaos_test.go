@@ -45,7 +45,11 @@ const (
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	c := newChaos(t)
-	harm, cancel := context.WithTimeout(t.Context(), min(*chaosTime, shortest(t)))
+	long := *chaosTime
+	if testing.Short() {
+		long = min(long, 10*time.Second)
+	}
+	harm, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
 	var all sync.WaitGroup
 	for i := range instances {
@@ -64,15 +68,6 @@ func TestChaos(t *testing.T) {
 		require.Positive(t, c.ledger.tally[done], done)
 	}
 	require.Positive(t, figures.handedOver, "batches that were handed over")
-}
-
-// shortest is for how long harm is done in a short test.
-func shortest(t *testing.T) time.Duration {
-	t.Helper()
-	if testing.Short() {
-		return 5 * time.Second
-	}
-	return time.Hour
 }
 
 // What is done to instances and servers, for the tally.
@@ -172,8 +167,8 @@ func pause(ctx context.Context, r *rand.Rand, least, most time.Duration) bool {
 // claims last. In the end it runs.
 func (c *chaos) torment(ctx context.Context, i int) error {
 	r := c.random(i)
-	for pause(ctx, r, 500*time.Millisecond, 4*time.Second) {
-		how := r.IntN(4)
+	how := i // so that each of them happens
+	for ; pause(ctx, r, 500*time.Millisecond, 4*time.Second); how = r.IntN(4) {
 		if how != 0 {
 			c.met(stopped)
 			if err := c.instances[i].signal(syscall.SIGSTOP); err != nil {

@@ -67,9 +67,9 @@ func (a *ahead) size() (events, bytes int) {
 // some tells whether there is anything behind the frozen batches.
 func (a *ahead) some() bool { return len(a.items) > 0 || a.more > 0 }
 
-// state returns the state of the stream: what the document says, and what was
+// with returns the state of the stream: what the document says, and what was
 // read.
-func (a *ahead) state(d *document) store.State {
+func (a *ahead) with(d *document) store.State {
 	state := d.state()
 	events, bytes := a.size()
 	if events > 0 && state.Events == 0 {

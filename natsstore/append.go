@@ -133,7 +133,7 @@ func (s *natsStore) once(ctx context.Context, msg *nats.Msg) (ack *jetstream.Pub
 		s.running.Go(func() {
 			select {
 			case <-future.Ok():
-			case <-future.Err():
+			case err = <-future.Err(): // nobody is interested any more
 			}
 			<-s.window
 		})

@@ -178,7 +178,7 @@ func (c *claim) State(ctx context.Context) (state store.State, err error) {
 		if err := c.look(ctx, c.s, c.stream, c.doc.end(), store.Limits{Events: exactEvents, Bytes: exactBytes}); err != nil {
 			return err
 		}
-		state = c.ahead.state(&c.doc)
+		state = c.with(&c.doc)
 		return nil
 	})
 	return state, err

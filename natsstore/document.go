@@ -143,7 +143,8 @@ func (d *document) gap(reason store.Reason, events, bytes int64, first, last tim
 	g.ID = newID()
 	g.Events += events
 	g.Bytes += bytes
-	d.Gaps = append(others, g)
+	others = append(others, g)
+	d.Gaps = others
 }
 
 // state returns the public view, in which the backlog is only what is frozen.

@@ -179,7 +179,7 @@ func (s *natsStore) State(ctx context.Context, stream string) (state store.State
 		if err := a.look(ctx, s, stream, d.end(), store.Limits{Events: exactEvents, Bytes: exactBytes}); err != nil {
 			return err
 		}
-		state = a.state(&d)
+		state = a.with(&d)
 		return nil
 	})
 	return state, err

@@ -47,7 +47,8 @@ func cluster(n int) func(testing.TB) *natstest.Cluster {
 		tb.Helper()
 		once.Do(func() {
 			var dir string
-			if dir, failure = os.MkdirTemp("", "natsstore"); failure != nil {
+			dir, failure = os.MkdirTemp("", "natsstore") //nolint:usetesting // it outlives the test that comes first
+			if failure != nil {
 				return
 			}
 			c, failure = natstest.Start(dir, n, nil)
@@ -111,7 +112,7 @@ func subject(servers func(testing.TB) *natstest.Cluster, replicas int) func(t *t
 				s, err := open(context.Background(), cfg)
 				return fast{s}, err
 			},
-			Advance:   func(d time.Duration) { time.Sleep(d / pace) },
+			Advance:   func(d time.Duration) { time.Sleep(d / pace) }, //nolint:forbidigo // the timers are the server's
 			Lease:     time.Minute,
 			Retention: 10 * time.Minute,
 			Slack:     8 * time.Second,
@@ -140,4 +141,3 @@ func (c fastClaim) Release(ctx context.Context, wait store.Wait) error {
 	}
 	return c.Claim.Release(ctx, wait)
 }
-

@@ -205,11 +205,12 @@ func (r *ringer) later() {
 
 // flush waits until all is published.
 func (r *ringer) flush(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.changed.Broadcast()
-	})()
+	})
+	defer stop()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.queue)+len(r.flying)+len(r.again) > 0 {

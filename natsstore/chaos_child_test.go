@@ -188,9 +188,12 @@ func record(s *shipper.Shipper, r call) error {
 		if time.Since(r.Began) > store.DedupWindow {
 			return fmt.Errorf("an event is not taken for %v: %w", store.DedupWindow, err)
 		}
-		fmt.Fprintln(os.Stderr, "refused:", r.key(), err)
+		fmt.Fprintln(os.Stderr, r.key(), "failed:", err)
 		say("met a call of Record that failed")
 		if r.Producer == forgetful {
+			if errors.Is(err, store.ErrUnavailable) {
+				say("refused " + r.key())
+			}
 			return nil
 		}
 	}

@@ -58,6 +58,7 @@ type ledger struct {
 type entry struct {
 	call
 	accepted time.Time // zero if the call was not seen to succeed
+	refused  bool      // for certain: nothing was kept
 }
 
 func newLedger() *ledger {
@@ -90,6 +91,12 @@ func (l *ledger) note(line string) bool {
 		}
 		e.accepted = time.Unix(0, nanoseconds)
 		delete(l.open, [2]int{e.Instance, e.Producer})
+	case "refused":
+		e := l.calls[rest]
+		if e == nil {
+			return false
+		}
+		e.refused = true
 	case "met":
 		l.tally[rest]++
 	default:
@@ -113,11 +120,12 @@ func (l *ledger) repeat(instance int) []call {
 
 // figures is what the receiver saw.
 type figures struct {
-	accepted, received int // events
-	requests, batches  int
-	repeated           int // batches taken more than once
-	handedOver         int // batches that several instances sent
-	moves              int // of webhooks to another instance
+	accepted, refused, received int // events
+
+	requests, batches int
+	repeated          int // batches taken more than once
+	handedOver        int // batches that several instances sent
+	moves             int // of webhooks to another instance
 }
 
 // check returns what is wrong with what was received, and counts it.
@@ -186,11 +194,16 @@ func (l *ledger) check(requests []konnecttest.Request) (f figures, faults []stri
 		switch {
 		case n < e.Events && !e.accepted.IsZero():
 			fault("of the call %s, accepted at %v for %s, %d of %d events arrived: the others are lost", key, e.accepted, e.Webhook, n, e.Events)
-		case n != 0 && n < e.Events:
+		case n > 0 && e.refused:
+			fault("of the call %s, which was refused, %d events arrived", key, n)
+		case n > 0 && n < e.Events:
 			fault("of the call %s, which was not accepted, %d of %d events arrived", key, n, e.Events)
 		}
 		if !e.accepted.IsZero() {
 			f.accepted += e.Events
+		}
+		if e.refused {
+			f.refused += e.Events
 		}
 		f.received += n
 	}

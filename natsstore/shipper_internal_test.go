@@ -70,12 +70,6 @@ func (d *deliveries) DeliveryFinished(_ context.Context, id string, _ delivery.R
 	}
 }
 
-func (d *deliveries) of(id string) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.n[id]
-}
-
 func (d *deliveries) webhooks() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

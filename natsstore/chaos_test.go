@@ -39,9 +39,9 @@ const (
 )
 
 // TestChaos kills and stops instances, restarts NATS servers one at a time, and
-// ships to a receiver that fails, all at random. Everything that an instance said to have
-// accepted must arrive, in order, and no event twice but under a Webhook-Id
-// that the receiver has seen before.
+// ships to a receiver that fails, all at random. Everything that an instance
+// said to have accepted must arrive, in order, and no event twice but under a
+// Webhook-Id that the receiver has seen before.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	c := newChaos(t)

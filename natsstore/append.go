@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -76,6 +77,7 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (seq uint64, err
 			<-s.window
 		}
 	}()
+	runtime.Gosched() // others that were answered just now are sent in the same write
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		again := *msg // the library writes a reply subject into it
 		future, err := s.js.PublishMsgAsync(&again)

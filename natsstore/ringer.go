@@ -15,7 +15,7 @@ const (
 	// ringInterval is how often a stream gets a token at most. Of one that gets
 	// events all the time, later ones wait so long for theirs, unless they find
 	// the one before still there, as they do while their batch fills.
-	ringInterval = 100 * time.Millisecond
+	ringInterval = 200 * time.Millisecond
 
 	// streamHeader is the header of a token that names its stream, escaped.
 	streamHeader = "Auditlog-Stream"

@@ -31,8 +31,8 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 	if err != nil {
 		return 0, err
 	}
-	if room := s.conn.MaxPayload() - headerRoom; room > 0 && int64(encodedSize(block, size)) > room {
-		return 0, &store.SizeError{Field: "the block's bytes, as NATS counts them", Size: encodedSize(block, size), Min: 1, Max: int(room)}
+	if err := s.fits("the block's bytes", encodedSize(block, size)); err != nil {
+		return 0, err
 	}
 	if s.closing.Err() != nil {
 		return 0, store.ErrClosed
@@ -67,6 +67,16 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 
 // headerRoom is what the headers of a message may need of max_payload.
 const headerRoom = 2 << 10
+
+// fits returns a *store.SizeError if the servers' max_payload has no room for
+// so many bytes of the field.
+func (s *natsStore) fits(field string, size int) error {
+	room := int(s.conn.MaxPayload()) - headerRoom
+	if room <= 0 || size <= room { // it knows no limit before it was connected
+		return nil
+	}
+	return &store.SizeError{Field: field + ", with what NATS is to know of them", Size: size, Max: room}
+}
 
 // publish publishes a block until it is stored. It has a place in the window,
 // and gives it back.

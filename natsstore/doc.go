@@ -75,5 +75,13 @@
 // it has made gaps of unsent events. Events of webhooks that are claimed at that
 // moment stay, and those behind them, until the next time.
 //
-// Backlogs beyond 4 096 events or a megabyte are estimates.
+// # Limits
+//
+// A message must fit into the servers' max_payload. Any single event that a
+// Shipper takes fits into the default, 1 MB; blocks of up to store.MaxBlockBytes
+// need 8 MB. What does not fit is refused with a [*store.SizeError].
+//
+// Backlogs beyond 4 096 events or a megabyte are estimates. Store.Total, which a
+// Shipper asks at most every ten seconds as long as its limits are far, costs a
+// few requests for each webhook that has a backlog.
 package natsstore

@@ -34,11 +34,6 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 		return 0, &store.SizeError{Field: "the block's bytes, as NATS counts them", Size: encodedSize(block, size), Min: 1, Max: int(room)}
 	}
 	err = s.do(ctx, func(ctx context.Context) error {
-		select {
-		case s.window <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
 		key := escape(stream)
 		msg := &nats.Msg{Subject: s.cfg.eventsPrefix() + key, Data: encodeBlock(block, size)}
 		if dedupID != "" {
@@ -63,80 +58,76 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 // headerRoom is what the headers of a message may need of max_payload.
 const headerRoom = 2 << 10
 
-// publish publishes a block until it is stored. It has a place in the window,
-// which it gives back.
+// publish publishes a block until it is stored.
 func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
-	dedup := msg.Header != nil
+	dedup, open := msg.Header != nil, false // open: a try may have stored it
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		ack, sent, err := s.once(ctx, msg)
+		open = open || sent
 		switch code := apiCode(err); {
 		case err == nil && ack.Duplicate:
 			// The stream may have been deleted since.
 			first, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: ack.Sequence, Next: msg.Subject})
 			if err != nil {
-				<-s.window
 				return 0, err
 			}
 			if first != nil && first.Sequence == ack.Sequence {
-				<-s.window
 				return ack.Sequence, nil
 			}
 			id := msg.Header.Get(jetstream.MsgIDHeader)
 			msg.Header.Set(jetstream.MsgIDHeader, id+"+"+strconv.FormatUint(ack.Sequence, 10))
 			continue
 		case err == nil:
-			<-s.window
 			return ack.Sequence, nil
 		case ctx.Err() != nil:
-			return 0, context.Cause(ctx) // once gives the place back when the answer comes
+			return 0, context.Cause(ctx)
 		case code == errStoreFailed || code == errInsufficient || code == errNoStorage:
-			<-s.window
 			return 0, fmt.Errorf("%w: %w", store.ErrFull, err)
 		case code == errTooLarge:
-			<-s.window
 			return 0, &store.SizeError{Field: "the block's bytes, as NATS counts them", Size: len(msg.Data), Min: 1, Max: len(msg.Data) - 1}
 		case !transient(err):
-			<-s.window
 			return 0, fmt.Errorf("natsstore: %w", err)
-		case !sent:
-			<-s.window
+		case !open:
 			return 0, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		case !dedup:
-			<-s.window
 			return 0, fmt.Errorf("natsstore: there is no answer, the block may be kept or not: %w", err)
 		}
 		if err := (store.SystemClock{}).Sleep(ctx, wait); err != nil {
-			<-s.window
 			return 0, err
 		}
 	}
 }
 
-// once publishes a block and waits for the answer, and tells whether an error
-// leaves open if it is stored. When ctx ends first, the place in the window stays
-// taken until there is an answer.
+// once publishes a block, when there is a place in the window, and waits for the
+// answer, and tells whether an error leaves open if it is stored. When ctx ends
+// first, the place stays taken until there is an answer.
 func (s *natsStore) once(ctx context.Context, msg *nats.Msg) (ack *jetstream.PubAck, sent bool, err error) {
+	select {
+	case s.window <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
 	again := *msg // the library writes a reply subject into it
 	future, err := s.js.PublishMsgAsync(&again)
 	if err != nil {
-		if ctx.Err() != nil {
-			<-s.window
-		}
+		<-s.window
 		return nil, false, err
 	}
 	select {
-	case ack := <-future.Ok():
-		return ack, true, nil
-	case err := <-future.Err():
-		return nil, !errors.Is(err, jetstream.ErrNoStreamResponse), err
+	case ack = <-future.Ok():
+		sent = true
+	case err = <-future.Err():
+		sent = !errors.Is(err, jetstream.ErrNoStreamResponse)
 	case <-ctx.Done():
 		s.running.Go(func() {
 			select {
 			case <-future.Ok():
-			case err = <-future.Err(): // nobody is interested any more
+			case <-future.Err(): // nobody is interested any more
 			}
 			<-s.window
 		})
 		return nil, true, context.Cause(ctx)
 	}
+	<-s.window
+	return ack, sent, err
 }

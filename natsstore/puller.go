@@ -87,9 +87,13 @@ func (p *puller) hand(msg jetstream.Msg) {
 
 // rest gives back what the server has sent in vain.
 func (p *puller) rest() {
+	if !p.s.conn.IsConnected() {
+		p.messages.Stop() // to drain would wait for an answer
+		return
+	}
 	p.messages.Drain()
 	for {
-		msg, err := p.messages.Next()
+		msg, err := p.messages.Next(jetstream.NextMaxWait(closeTimeout))
 		if err != nil {
 			return
 		}

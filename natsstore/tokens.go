@@ -92,6 +92,7 @@ type ringer struct {
 	queued  map[string]struct{} // those in the queue
 	flying  map[string]struct{} // published, not answered
 	again   map[string]struct{} // that failed, or that came while they were flying
+	later   bool                // retry will be called
 	stopped bool
 }
 
@@ -181,7 +182,10 @@ func (r *ringer) answered(msg *nats.Msg, err error) {
 			r.s.cfg.Logger.Error("the token of a webhook could not be published; it is tried again", "webhook", stream, "error", err)
 		}
 		r.again[stream] = struct{}{}
-		r.s.running.Go(r.later)
+		if !r.later {
+			r.later = true
+			time.AfterFunc(ringInterval, r.retry)
+		}
 		return
 	}
 	if _, ok := r.again[stream]; ok {
@@ -190,11 +194,11 @@ func (r *ringer) answered(msg *nats.Msg, err error) {
 	}
 }
 
-// later queues after a while what has failed.
-func (r *ringer) later() {
-	_ = store.SystemClock{}.Sleep(r.s.closing, ringInterval)
+// retry queues what has failed.
+func (r *ringer) retry() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.later = false
 	for stream := range r.again {
 		if _, ok := r.flying[stream]; !ok {
 			delete(r.again, stream)

@@ -170,7 +170,13 @@ func (s *natsStore) Claim(ctx context.Context) (c store.Claim, err error) {
 			}
 			taken, err := s.take(ctx, t)
 			if err != nil {
-				_ = t.msg.Nak() // for another try
+				// For another try. A stream whose document cannot be read must not
+				// come first each time.
+				if ctx.Err() != nil || errors.Is(err, store.ErrUnavailable) {
+					_ = t.msg.Nak()
+				} else {
+					_ = t.msg.NakWithDelay(s.cfg.Lease)
+				}
 				return err
 			}
 			if taken != nil {
@@ -231,8 +237,15 @@ func (c *claim) fence(ctx context.Context) (bool, error) {
 			}
 		}
 		switch {
-		case !c.alive() || d.Token > c.token.seq:
+		case !c.alive():
 			return false, nil // it took too long, the token is handed out again
+		case d.Token > c.token.seq:
+			// There is a later token; unless the servers have lost the last ones,
+			// with their power, and count from before them.
+			last, err := c.s.last(ctx, c.s.cfg.tokensStream(), c.s.cfg.tokensPrefix()+escape(c.stream))
+			if err != nil || last != c.token.seq {
+				return false, err
+			}
 		case d.held(c.token.seq):
 			if c.token.delivered == 1 {
 				return false, nil

@@ -122,7 +122,7 @@ func (s *natsStore) once(ctx context.Context, msg *nats.Msg) (ack *jetstream.Pub
 		s.running.Go(func() {
 			select {
 			case <-future.Ok():
-			case <-future.Err(): // nobody is interested any more
+			case <-future.Err(): //nolint:errcheck // nobody is interested any more
 			}
 			<-s.window
 		})

@@ -58,7 +58,16 @@ func (s *natsStore) sweepOnce(ctx context.Context, done sweeps, rev uint64) (uin
 		return 0, err
 	}
 	now := info.TimeStamp
-	if err := s.findOrphans(ctx, done.Orphans, info.State.LastSeq); err != nil {
+	told := time.Now()
+	busy := func() error { // the others see that it goes on
+		if time.Since(told) < s.cfg.Sweep/4 {
+			return nil
+		}
+		told = time.Now()
+		rev, err = s.putSweeps(ctx, done, rev)
+		return err
+	}
+	if err := s.findOrphans(ctx, done.Orphans, info.State.LastSeq, busy); err != nil {
 		return 0, err
 	}
 	// A holder may remove a token just before it dies, of an event that came while
@@ -66,7 +75,7 @@ func (s *natsStore) sweepOnce(ctx context.Context, done sweeps, rev uint64) (uin
 	// ended.
 	done.Orphans = now.Add(-s.cfg.Lease - s.cfg.Lease/4)
 	if now.Sub(done.Expired) >= min(s.cfg.Retention/64, time.Hour) {
-		if err := s.expire(ctx, now.Add(-s.cfg.Retention), &info.State); err != nil {
+		if err := s.expire(ctx, now.Add(-s.cfg.Retention), &info.State, busy); err != nil {
 			return 0, err
 		}
 		done.Expired = now
@@ -91,9 +100,10 @@ func (s *natsStore) eventsInfo(ctx context.Context) (info *jetstream.StreamInfo,
 }
 
 // findOrphans publishes tokens for streams that have events since the time, up
-// to the sequence, and no token: whoever appended them died in between.
-func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64) error {
-	recent, err := s.recent(ctx, since, to)
+// to the sequence, and no token: whoever appended them died in between. It calls
+// busy often.
+func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64, busy func() error) error {
+	recent, err := s.recent(ctx, since, to, busy)
 	if err != nil || len(recent) == 0 {
 		return err
 	}
@@ -104,6 +114,9 @@ func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64)
 	for stream := range recent {
 		if _, ok := tokens[stream]; ok {
 			continue
+		}
+		if err := busy(); err != nil {
+			return err
 		}
 		unsent, err := s.unsent(ctx, stream)
 		if err == nil && unsent {
@@ -123,7 +136,7 @@ func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64)
 
 // recent returns the streams with events since the time, up to the sequence. It
 // reads headers only.
-func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64) (map[string]struct{}, error) {
+func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64, busy func() error) (map[string]struct{}, error) {
 	cfg := jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, HeadersOnly: true, MemoryStorage: true, Replicas: 1,
 		InactiveThreshold: time.Minute, DeliverPolicy: jetstream.DeliverAllPolicy,
@@ -146,6 +159,9 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64) (map
 	streams := map[string]struct{}{}
 	prefix := s.cfg.eventsPrefix()
 	for left := consumer.CachedInfo().NumPending; left > 0; {
+		if err := busy(); err != nil {
+			return nil, err
+		}
 		batch, err := consumer.Fetch(int(min(left, 1000)), jetstream.FetchMaxWait(requestTimeout))
 		if err != nil {
 			return nil, err
@@ -176,7 +192,7 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64) (map
 
 // expire removes the events before the time. Those that are unsent become a gap
 // first; those of claimed streams stay, and everything behind them.
-func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstream.StreamState) error {
+func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstream.StreamState, busy func() error) error {
 	if state.Msgs == 0 || !state.FirstTime.Before(before) {
 		return nil
 	}
@@ -194,6 +210,9 @@ func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstre
 	}
 	limit := to
 	for stream := range streams {
+		if err := busy(); err != nil {
+			return err
+		}
 		first, err := s.expireStream(ctx, stream, before, limit)
 		if err != nil {
 			return err

@@ -208,12 +208,12 @@ func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstre
 	if err != nil {
 		return err
 	}
-	limit := to
+	limit := to // times may go back where another server became the leader; sequences do not
 	for stream := range streams {
 		if err := busy(); err != nil {
 			return err
 		}
-		first, err := s.expireStream(ctx, stream, before, limit)
+		first, err := s.expireStream(ctx, stream, limit)
 		if err != nil {
 			return err
 		}
@@ -224,10 +224,10 @@ func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstre
 	})
 }
 
-// expireStream makes a gap of the stream's unsent events before the time, if
+// expireStream makes a gap of the stream's unsent events before the sequence, if
 // nobody claims it. It returns the sequence of its first event that has to
 // stay, at most limit.
-func (s *natsStore) expireStream(ctx context.Context, stream string, before time.Time, limit uint64) (uint64, error) {
+func (s *natsStore) expireStream(ctx context.Context, stream string, limit uint64) (uint64, error) {
 	key := escape(stream)
 	d, rev, err := s.load(ctx, stream)
 	if err != nil {
@@ -241,7 +241,7 @@ func (s *natsStore) expireStream(ctx context.Context, stream string, before time
 	if err != nil || d.held(token) {
 		return first.Sequence, err
 	}
-	g, err := s.passed(ctx, stream, &d, before)
+	g, err := s.passed(ctx, stream, &d, limit)
 	if err != nil || g.Events == 0 {
 		return limit, err
 	}
@@ -258,15 +258,15 @@ func (s *natsStore) expireStream(ctx context.Context, stream string, before time
 	return limit, nil
 }
 
-// passed moves the document over the events before the time, and returns what
-// they were. A frozen batch may lose a part.
-func (s *natsStore) passed(ctx context.Context, stream string, d *document, before time.Time) (g store.Gap, err error) {
+// passed moves the document over the events before the sequence, and returns
+// what they were. A frozen batch may lose a part.
+func (s *natsStore) passed(ctx context.Context, stream string, d *document, limit uint64) (g store.Gap, err error) {
 	kept := append([]frozen{}, d.Frozen...)
 	for it, err := range s.items(ctx, stream, store.From{Position: d.Next}) {
 		if err != nil {
 			return store.Gap{}, err
 		}
-		if !it.Time.Before(before) {
+		if it.Position.Seq >= limit {
 			if len(kept) > 0 && kept[0].First == d.Next {
 				kept[0].Time = it.Time
 			}

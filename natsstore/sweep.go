@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -158,6 +159,10 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64, busy
 	}()
 	streams := map[string]struct{}{}
 	prefix := s.cfg.eventsPrefix()
+	rest := getRequest{StartTime: cfg.OptStartTime, Next: prefix + "*"}
+	if since.IsZero() {
+		rest.Seq = 1
+	}
 	for left := consumer.CachedInfo().NumPending; left > 0; {
 		if err := busy(); err != nil {
 			return nil, err
@@ -179,6 +184,7 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64, busy
 				streams[stream] = struct{}{}
 			}
 			left, some = meta.NumPending, true
+			rest.Seq, rest.StartTime = meta.Sequence.Stream+1, nil
 		}
 		if err := batch.Error(); err != nil {
 			return nil, err
@@ -187,7 +193,12 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64, busy
 			return nil, jetstream.ErrNoStreamResponse
 		}
 	}
-	return streams, nil
+	// The consumer may live on a server that does not have the last ones yet.
+	msg, err := s.get(ctx, s.cfg.eventsStream(), rest)
+	if err == nil && msg != nil && msg.Sequence <= to {
+		err = fmt.Errorf("%w: a follower lacks events from sequence %d on", store.ErrUnavailable, msg.Sequence)
+	}
+	return streams, err
 }
 
 // expire removes the events before the time. Those that are unsent become a gap

@@ -35,6 +35,11 @@ func newPuller(s *natsStore, messages jetstream.MessagesContext) *puller {
 	return &puller{s: s, messages: messages, some: make(chan struct{}, 1)}
 }
 
+// pull begins to fetch, one token at a time.
+func (s *natsStore) pull() (jetstream.MessagesContext, error) {
+	return s.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
+}
+
 // run fetches until the store is closed. A token that nobody waits for any more
 // goes back.
 func (p *puller) run() {
@@ -109,7 +114,7 @@ func (p *puller) restart() {
 			return
 		}
 		p.messages.Stop()
-		messages, err := p.s.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+		messages, err := p.s.pull()
 		if err == nil {
 			p.messages = messages
 			return

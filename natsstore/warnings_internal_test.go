@@ -101,22 +101,3 @@ func TestSmallPayload(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, uint64(2), seq)
 }
-
-// Where an operator bounds the messages of the stream later on, the error is of
-// the same type.
-func TestSmallMessages(t *testing.T) {
-	t.Parallel()
-	cfg := config(t, single(t), 1)
-	t.Cleanup(func() { clearAway(withoutContext{t}, operator(t, cfg), cfg) })
-	s := opened(t, cfg)
-	events := cfg.streams()[0]
-	events.MaxMsgSize = 1 << 10
-	_, err := operator(t, cfg).UpdateStream(t.Context(), events)
-	require.NoError(t, err)
-	_, err = s.Append(t.Context(), "one", "", store.Block{make([]byte, 1<<10)})
-	size, ok := errors.AsType[*store.SizeError](err)
-	require.True(t, ok, err)
-	require.Less(t, size.Max, size.Size)
-	_, err = s.Append(t.Context(), "one", "", store.Block{make([]byte, 1<<9)})
-	require.NoError(t, err)
-}

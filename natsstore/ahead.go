@@ -114,6 +114,7 @@ func (a *ahead) cut(limits store.Limits) cut {
 			f.First, f.Time = it.Position, it.Time
 		}
 		c.events = append(c.events, it.Event)
+		f.Last = it.Time
 		f.Events++
 		f.Bytes += len(it.Data)
 		if f.Events >= limits.Events || f.Bytes >= limits.Bytes {

@@ -48,6 +48,7 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 	if seq, err = s.publish(ctx, msg); err != nil {
 		return 0, err
 	}
+	s.known.saw(s.conn, seq)
 	s.total.changed()
 	if beforeToken := s.beforeToken; beforeToken != nil {
 		beforeToken()

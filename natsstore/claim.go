@@ -77,7 +77,14 @@ func (s *natsStore) holds(stream string) bool {
 	return c != nil && c.alive()
 }
 
-// alive tells whether the lease lasts, and ends the claim if not.
+// leased tells whether the lease lasts.
+func (c *claim) leased() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Before(c.until)
+}
+
+// alive tells whether the claim and its lease last, and ends the claim if not.
 func (c *claim) alive() bool {
 	c.mu.Lock()
 	alive := !c.lost && time.Now().Before(c.until)
@@ -437,7 +444,7 @@ func (s *natsStore) skip(ctx context.Context, stream string, d *document, before
 		if !f.Acked {
 			add(f.LeftEvents, f.LeftBytes, f.Time)
 		}
-		d.Next, d.Frozen = f.End, d.Frozen[1:]
+		d.Next, d.Last, d.Frozen = f.End, f.Last, d.Frozen[1:]
 	}
 	for it, err := range s.items(ctx, stream, store.From{Position: d.Next}) {
 		if err != nil {
@@ -447,7 +454,7 @@ func (s *natsStore) skip(ctx context.Context, stream string, d *document, before
 			break
 		}
 		add(1, len(it.Data), it.Time)
-		d.Next = it.end()
+		d.Next, d.Last = it.end(), it.Time
 	}
 	return skipped, nil
 }
@@ -538,6 +545,9 @@ func (c *claim) wait(ctx context.Context, after time.Duration) error {
 	}
 	if after < 0 || after > longest {
 		after = longest
+	}
+	if !c.leased() { // the token may be another's by now, who would lose time
+		return store.ErrClaimLost
 	}
 	return c.token.msg.NakWithDelay(after)
 }

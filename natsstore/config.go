@@ -68,7 +68,7 @@ type Config struct {
 	SyncAlways bool
 
 	// Retention is for how long events are kept, sent or not. Default
-	// [DefaultRetention], at least a minute. Events stay up to a 64th of it, or
+	// [DefaultRetention], at least DedupWindow. Events stay up to a 64th of it, or
 	// one Sweep, longer.
 	Retention time.Duration
 
@@ -144,9 +144,9 @@ func (cfg *Config) complete() error {
 	check(subjects.MatchString(cfg.Subject) && len(cfg.Subject) <= 128, "Subject %q is not tokens of letters, digits, '-' and '_' with dots between, at most 128 bytes", cfg.Subject)
 	check(cfg.Replicas >= 0 && cfg.Replicas <= 5, "Replicas is %d, not 0 to 5", cfg.Replicas)
 	check(cfg.MaxBytes >= 0, "MaxBytes is %d, less than 0", cfg.MaxBytes)
-	check(cfg.Retention >= time.Minute, "Retention is %v, less than a minute", cfg.Retention)
 	check(cfg.Lease >= 2*time.Second, "Lease is %v, less than two seconds", cfg.Lease)
 	check(cfg.DedupWindow >= store.DedupWindow, "DedupWindow is %v, less than %v", cfg.DedupWindow, store.DedupWindow)
+	check(cfg.Retention >= cfg.DedupWindow, "Retention is %v, less than DedupWindow, %v", cfg.Retention, cfg.DedupWindow)
 	check(cfg.Sweep >= time.Second, "Sweep is %v, less than a second", cfg.Sweep)
 	check(cfg.Window >= 1 && cfg.Window <= 4096, "Window is %d, not 1 to 4096", cfg.Window)
 	return errors.Join(errs...)

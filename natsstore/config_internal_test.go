@@ -31,7 +31,7 @@ func TestConfigKeepsWhatIsSet(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	for name, want := range map[string]Config{
 		"least": {
-			URL: "x", Name: "a", Subject: "b", Retention: time.Minute, Lease: 2 * time.Second,
+			URL: "x", Name: "a", Subject: "b", Retention: store.DedupWindow, Lease: 2 * time.Second,
 			DedupWindow: store.DedupWindow, Sweep: time.Second, Window: 1, Logger: log,
 		},
 		"most": {
@@ -40,7 +40,7 @@ func TestConfigKeepsWhatIsSet(t *testing.T) {
 			Retention: 1 << 62, Lease: 1 << 62, DedupWindow: 1 << 62, Sweep: 1 << 62, Window: 4096, Logger: log,
 		},
 		"prefix": {
-			URL: "x", APIPrefix: "JS.$x.API", Name: "a", Subject: "b", Retention: time.Minute, Lease: 2 * time.Second,
+			URL: "x", APIPrefix: "JS.$x.API", Name: "a", Subject: "b", Retention: store.DedupWindow, Lease: 2 * time.Second,
 			DedupWindow: store.DedupWindow, Sweep: time.Second, Window: 1, Logger: log,
 		},
 	} {
@@ -84,7 +84,7 @@ func TestConfigErrors(t *testing.T) {
 		"few replicas":         {Config{Replicas: -1}, "Replicas is -1, not 0 to 5"},
 		"many replicas":        {Config{Replicas: 6}, "Replicas is 6, not 0 to 5"},
 		"bytes":                {Config{MaxBytes: -1}, "MaxBytes is -1, less than 0"},
-		"retention":            {Config{Retention: time.Minute - 1}, "Retention is 59.999999999s, less than a minute"},
+		"retention":            {Config{Retention: 3*time.Minute - 1}, "Retention is 2m59.999999999s, less than DedupWindow, 3m0s"},
 		"lease":                {Config{Lease: 2*time.Second - 1}, "Lease is 1.999999999s, less than two seconds"},
 		"window of duplicates": {Config{DedupWindow: store.DedupWindow - 1}, "DedupWindow is 1m59.999999999s, less than 2m0s"},
 		"sweep":                {Config{Sweep: time.Second - 1}, "Sweep is 999.999999ms, less than a second"},
@@ -107,7 +107,7 @@ func TestConfigErrorsAtOnce(t *testing.T) {
 	t.Parallel()
 	cfg := Config{
 		URL: "nats://a@b", Domain: ".", APIPrefix: "..", Name: ".", Subject: ".", Replicas: -1, MaxBytes: -1,
-		Retention: -1, Lease: -1, DedupWindow: -1, Sweep: -1, Window: -1,
+		Retention: -2, Lease: -1, DedupWindow: -1, Sweep: -1, Window: -1,
 	}
 	err := cfg.complete()
 	for _, field := range []string{

@@ -33,6 +33,7 @@ type document struct {
 	Waiting bool `json:"waiting,omitempty"`
 
 	Next   store.Position `json:"next,omitzero"`
+	Last   time.Time      `json:"last,omitzero"` // of the event before Next
 	Frozen []frozen       `json:"frozen,omitempty"`
 	Gaps   []store.Gap    `json:"gaps,omitempty"`
 
@@ -44,6 +45,7 @@ type document struct {
 type frozen struct {
 	store.Frozen
 	Time time.Time `json:"time"` // of its first event
+	Last time.Time `json:"last"` // and of its last
 
 	// What of it is still there: retention may have taken a part.
 	LeftEvents int `json:"left_events"`
@@ -114,7 +116,7 @@ func (d *document) ack(i int) {
 	d.Frozen = slices.Clone(d.Frozen)
 	d.Frozen[i].Acked = true
 	for len(d.Frozen) > 0 && d.Frozen[0].Acked {
-		d.Next = d.Frozen[0].End
+		d.Next, d.Last = d.Frozen[0].End, d.Frozen[0].Last
 		d.Frozen = d.Frozen[1:]
 	}
 }

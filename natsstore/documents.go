@@ -1,12 +1,12 @@
 package natsstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -130,54 +130,77 @@ func (s *natsStore) List(ctx context.Context, prefix string) iter.Seq2[store.Doc
 			return
 		}
 		defer end()
-		docs, err := s.list(ctx, prefix)
+		keys, err := s.keys(ctx, prefix)
+		for len(keys) > 0 && err == nil {
+			var docs []store.Document
+			n := min(len(keys), readers)
+			docs, err = s.readDocuments(ctx, keys[:n])
+			keys = keys[n:]
+			for _, doc := range docs {
+				if ctx.Err() != nil {
+					break
+				}
+				if !yield(doc, nil) {
+					return
+				}
+			}
+			if err == nil {
+				err = ctx.Err()
+			}
+		}
 		if err != nil {
 			yield(store.Document{}, ended(ctx, err))
-			return
-		}
-		for _, doc := range docs {
-			if ctx.Err() != nil {
-				yield(store.Document{}, context.Cause(ctx))
-				return
-			}
-			if !yield(doc, nil) {
-				return
-			}
 		}
 	}
 }
 
-// list returns the documents in order.
-func (s *natsStore) list(ctx context.Context, prefix string) ([]store.Document, error) {
-	watcher, err := s.watcher(ctx, prefix, jetstream.IgnoreDeletes())
-	if err != nil {
+// keys returns the keys that begin with the prefix, in order, those of deleted
+// documents among them. The leader tells: a watcher may be served by a follower
+// that lags.
+func (s *natsStore) keys(ctx context.Context, prefix string) ([]string, error) {
+	bucket := "$KV." + s.cfg.documentsBucket() + "."
+	var info *jetstream.StreamInfo
+	if err := s.retry(ctx, func(ctx context.Context) (err error) {
+		info, err = s.documentStream.Info(ctx, jetstream.WithSubjectFilter(bucket+documentFilter(prefix)))
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	defer stop(watcher)
-	var docs []store.Document
-	for {
-		select {
-		case entry, ok := <-watcher.Updates():
-			if !ok {
-				return nil, jetstream.ErrNoStreamResponse
-			}
-			if entry == nil {
-				slices.SortFunc(docs, func(a, b store.Document) int { return cmp.Compare(a.Key, b.Key) })
-				return docs, nil
-			}
-			if change, ok := changeOf(entry, prefix); ok {
-				docs = append(docs, change.Document)
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
+	var keys []string
+	for subject := range info.State.Subjects {
+		if key, ok := documentName(strings.TrimPrefix(subject, bucket)); ok && strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
 		}
 	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+// readDocuments returns those of the documents that exist, in order. It reads
+// them all at a time.
+func (s *natsStore) readDocuments(ctx context.Context, keys []string) ([]store.Document, error) {
+	found := make([]store.Document, len(keys))
+	errs := make([]error, len(keys))
+	var wait sync.WaitGroup
+	for i, key := range keys {
+		wait.Go(func() { found[i], errs[i] = s.document(ctx, key) })
+	}
+	wait.Wait()
+	var docs []store.Document
+	for i, err := range errs {
+		if err == nil {
+			docs = append(docs, found[i])
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return docs, err
+		}
+	}
+	return docs, nil
 }
 
 // watcher begins to watch until ctx ends.
-func (s *natsStore) watcher(ctx context.Context, prefix string, options ...jetstream.WatchOpt) (w jetstream.KeyWatcher, err error) {
+func (s *natsStore) watcher(ctx context.Context, prefix string) (w jetstream.KeyWatcher, err error) {
 	err = s.retry(ctx, func(context.Context) error {
-		w, err = s.documents.Watch(ctx, documentFilter(prefix), options...)
+		w, err = s.documents.Watch(ctx, documentFilter(prefix))
 		return err
 	})
 	return w, err

@@ -161,7 +161,7 @@ func transient(err error) bool {
 		switch api.ErrorCode {
 		case errInsufficient, errNotEnabled:
 			return false
-		case errDuplicateInProcess, errTooManyRequests, errOffline:
+		case errDuplicateInProcess, errTooManyRequests, errOffline, errNoPeers:
 			return true
 		}
 		return api.Code == 503
@@ -171,6 +171,7 @@ func transient(err error) bool {
 
 // Error codes of the JetStream API that package jetstream has no names for.
 const (
+	errNoPeers            jetstream.ErrorCode = 10005 // also while servers start
 	errInsufficient       jetstream.ErrorCode = 10023
 	errNoStorage          jetstream.ErrorCode = 10047
 	errMessageDelete      jetstream.ErrorCode = 10057

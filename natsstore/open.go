@@ -170,6 +170,8 @@ func (s *natsStore) openStreams(ctx context.Context) error {
 			s.tokens = stream
 		case 2:
 			s.stateStream = stream
+		case 3:
+			s.documentStream = stream
 		}
 	}
 	err := s.retry(ctx, func(ctx context.Context) (err error) {
@@ -185,6 +187,7 @@ func (s *natsStore) openStreams(ctx context.Context) error {
 	if s.documents, err = s.js.KeyValue(ctx, s.cfg.documentsBucket()); err != nil {
 		return fmt.Errorf("natsstore: bucket %s: %w", s.cfg.documentsBucket(), err)
 	}
+	s.known.replicas = info.Config.Replicas
 	s.warn(info)
 	return nil
 }

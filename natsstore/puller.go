@@ -263,6 +263,9 @@ func (c *claim) fence(ctx context.Context) (bool, error) {
 			}
 			return false, err
 		}
+		if err := c.s.rewind(ctx, c.stream, &d); err != nil {
+			return false, err
+		}
 		d.Claim, d.Token, d.Waiting = c.id, c.token.seq, false
 		now, err := c.s.put(ctx, c.stream, d.encode(), rev)
 		if errors.Is(err, store.ErrConflict) {

@@ -46,9 +46,10 @@ type natsStore struct {
 	apiPrefix string // of the JetStream API, with a dot at the end
 	js        jetstream.JetStream
 
-	events, tokens, stateStream jetstream.Stream
-	consumer                    jetstream.Consumer
-	states, documents           jetstream.KeyValue
+	events, tokens, stateStream, documentStream jetstream.Stream
+
+	consumer          jetstream.Consumer
+	states, documents jetstream.KeyValue
 
 	ringer *ringer
 	puller *puller
@@ -62,6 +63,7 @@ type natsStore struct {
 	held map[string]*claim // by stream
 
 	total totals
+	known known
 
 	beforeToken func() // for tests: runs between an event and its token
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -112,27 +113,49 @@ func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64,
 	if err != nil {
 		return err
 	}
-	for stream := range recent {
-		if _, ok := tokens[stream]; ok {
-			continue
-		}
-		if err := busy(); err != nil {
-			return err
-		}
-		unsent, err := s.unsent(ctx, stream)
-		if err == nil && unsent {
-			if err = s.publishToken(ctx, stream, 0); superseded(err) {
-				continue // just now
-			}
-			if err == nil {
-				s.cfg.Logger.Info("events that nobody was told of are delivered now", "webhook", stream)
-			}
-		}
-		if err != nil {
-			return err
-		}
+	for stream := range tokens {
+		delete(recent, stream)
 	}
-	return nil
+	return s.each(ctx, recent, busy, func(ctx context.Context, stream string) error {
+		unsent, err := s.unsent(ctx, stream)
+		if err != nil || !unsent {
+			return err
+		}
+		err = s.publishToken(ctx, stream, 0)
+		if superseded(err) {
+			return nil // just now
+		}
+		if err == nil {
+			s.cfg.Logger.Info("events that nobody was told of are delivered now", "webhook", stream)
+		}
+		return err
+	})
+}
+
+// each makes a call for each stream, several at a time, and returns the first
+// error. It calls busy often.
+func (s *natsStore) each(ctx context.Context, streams map[string]struct{}, busy func() error, call func(context.Context, string) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wait sync.WaitGroup
+	places := make(chan struct{}, readers)
+	for stream := range streams {
+		if err := busy(); err != nil {
+			cancel(err)
+		}
+		places <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		wait.Go(func() {
+			defer func() { <-places }()
+			if err := call(ctx, stream); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wait.Wait()
+	return context.Cause(ctx)
 }
 
 // recent returns the streams with events since the time, up to the sequence. It
@@ -215,20 +238,25 @@ func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstre
 	if msg != nil {
 		to = min(to, msg.Sequence)
 	}
-	streams, err := s.subjects(ctx, s.tokens, s.cfg.tokensPrefix())
+	if to <= state.FirstSeq {
+		return nil
+	}
+	// Their names come from the messages themselves: what nobody has seen is not
+	// removed.
+	streams, err := s.recent(ctx, time.Time{}, to-1, busy)
 	if err != nil {
 		return err
 	}
 	limit := to // times may go back where another server became the leader; sequences do not
-	for stream := range streams {
-		if err := busy(); err != nil {
-			return err
-		}
+	var mu sync.Mutex
+	if err := s.each(ctx, streams, busy, func(ctx context.Context, stream string) error {
 		first, err := s.expireStream(ctx, stream, limit)
-		if err != nil {
-			return err
-		}
+		mu.Lock()
+		defer mu.Unlock()
 		to = min(to, first)
+		return err
+	}); err != nil {
+		return err
 	}
 	return s.retry(ctx, func(ctx context.Context) error {
 		return s.events.Purge(ctx, jetstream.WithPurgeSequence(to))
@@ -241,12 +269,18 @@ func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstre
 func (s *natsStore) expireStream(ctx context.Context, stream string, limit uint64) (uint64, error) {
 	key := escape(stream)
 	d, rev, err := s.load(ctx, stream)
-	if err != nil {
+	unreadable := err != nil && !errors.Is(err, store.ErrUnavailable) && ctx.Err() == nil
+	if unreadable {
+		s.cfg.Logger.Error("the document of a webhook cannot be read; its events stay", "webhook", stream, "error", err)
+	} else if err != nil {
 		return 0, err
 	}
 	first, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: max(d.Next.Seq, 1), Next: s.cfg.eventsPrefix() + key})
 	if err != nil || first == nil || first.Sequence >= limit {
 		return limit, err
+	}
+	if unreadable {
+		return first.Sequence, nil
 	}
 	token, err := s.last(ctx, s.cfg.tokensStream(), s.cfg.tokensPrefix()+key)
 	if err != nil || d.held(token) {
@@ -283,7 +317,7 @@ func (s *natsStore) passed(ctx context.Context, stream string, d *document, limi
 			}
 			break
 		}
-		d.Next = it.end()
+		d.Next, d.Last = it.end(), it.Time
 		acked := false
 		if len(kept) > 0 && it.Position.Compare(kept[0].First) >= 0 {
 			f := &kept[0]

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// totalReaders is how many states Total reads at a time.
-	totalReaders = 16
+	// readers is how many streams are looked at at a time.
+	readers = 16
 
 	// cheapTotal is how long a total may take to be found anew after each
 	// change. One that takes longer is used for ten times as long as it took.
@@ -77,30 +77,22 @@ func (s *natsStore) count(ctx context.Context) (store.Backlog, error) {
 		return store.Backlog{}, err
 	}
 	var (
-		total  store.Backlog
-		failed error
-		mu     sync.Mutex
-		wait   sync.WaitGroup
-		places = make(chan struct{}, totalReaders)
+		total store.Backlog
+		mu    sync.Mutex
 	)
-	for stream := range streams {
-		places <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-places }()
-			state, err := s.State(ctx, stream)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				failed = err
-				return
-			}
-			if state.Events > 0 && (total.Events == 0 || state.Oldest.Before(total.Oldest)) {
-				total.Oldest = state.Oldest
-			}
-			total.Events += state.Events
-			total.Bytes += state.Bytes
-		})
-	}
-	wait.Wait()
-	return total, failed
+	err = s.each(ctx, streams, func() error { return nil }, func(ctx context.Context, stream string) error {
+		state, err := s.State(ctx, stream)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if state.Events > 0 && (total.Events == 0 || state.Oldest.Before(total.Oldest)) {
+			total.Oldest = state.Oldest
+		}
+		total.Events += state.Events
+		total.Bytes += state.Bytes
+		return nil
+	})
+	return total, err
 }

@@ -146,10 +146,24 @@ func until(holds func() bool) bool {
 	return true
 }
 
-// led tells whether there is a leader who knows them all.
+// led tells whether there is a leader who sees all the others.
 func (c *Cluster) led() bool {
+	if len(c.servers) == 1 {
+		return true
+	}
 	for _, s := range c.servers {
-		if len(c.servers) == 1 || s != nil && s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == len(c.servers) {
+		if s == nil || !s.JetStreamIsLeader() {
+			continue
+		}
+		info, err := s.Jsz(nil)
+		if err != nil || info.Meta == nil || len(info.Meta.Replicas) != len(c.servers)-1 {
+			continue
+		}
+		seen := true
+		for _, peer := range info.Meta.Replicas {
+			seen = seen && !peer.Offline && peer.Current
+		}
+		if seen {
 			return true
 		}
 	}

@@ -1,0 +1,70 @@
+package natsstore
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-6bcf82c5/auditlog/store"
+)
+
+// When the server has lost its last events, with its power, it gives their
+// sequences to new ones: these are delivered nevertheless.
+func TestEventsAfterOthersWereLost(t *testing.T) {
+	t.Parallel()
+	for _, frozen := range []bool{false, true} {
+		t.Run(fmt.Sprint("frozen ", frozen), func(t *testing.T) {
+			t.Parallel()
+			cfg := quiet(t)
+			s := opened(t, cfg)
+			for i := range 5 {
+				appended(t, s, "w", fmt.Sprint("before ", i))
+			}
+			c := claimed(t, s, "w")
+			batch, err := c.Batch(t.Context(), all)
+			require.NoError(t, err)
+			if !frozen {
+				require.NoError(t, c.Ack(t.Context(), batch.ID, nil, store.Limits{}))
+			}
+			require.NoError(t, c.Release(t.Context(), store.Wait{}))
+			require.NoError(t, s.Close())
+
+			// The stream is as it was before all of them.
+			s = opened(t, cfg)
+			events := s.events.CachedInfo().Config
+			require.NoError(t, s.js.DeleteStream(t.Context(), events.Name))
+			_, err = s.js.CreateStream(t.Context(), events)
+			require.NoError(t, err)
+			appended(t, s, "w", "after")
+			c = claimed(t, s, "w")
+			again, err := c.Batch(t.Context(), all)
+			require.NoError(t, err)
+			require.Equal(t, []string{"after"}, texts(again))
+			require.NotEqual(t, batch.ID, again.ID)
+			require.NoError(t, c.Ack(t.Context(), again.ID, nil, store.Limits{}))
+			appended(t, s, "w", "later")
+			again, err = c.Batch(t.Context(), all)
+			require.NoError(t, err)
+			require.Equal(t, []string{"later"}, texts(again))
+		})
+	}
+}
+
+// Of a block that was acknowledged in part the rest is sent again with it.
+func TestRewindInABlock(t *testing.T) {
+	t.Parallel()
+	s := opened(t, quiet(t))
+	appended(t, s, "w", "1", "2", "3")
+	c := claimed(t, s, "w")
+	batch, err := c.Batch(t.Context(), store.Limits{Events: 1, Bytes: 10})
+	require.NoError(t, err)
+	require.NoError(t, c.Ack(t.Context(), batch.ID, nil, store.Limits{}))
+	d := c.doc
+	d.Next.Seq += 10
+	require.NoError(t, s.rewind(t.Context(), "w", &d))
+	require.Equal(t, store.Position{Seq: c.doc.Next.Seq}, d.Next)
+	d = c.doc
+	require.NoError(t, s.rewind(t.Context(), "w", &d))
+	require.Equal(t, c.doc, d)
+}

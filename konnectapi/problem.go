@@ -51,7 +51,7 @@ func asFailure(err error) *failure {
 		return f
 	}
 	f := &failure{status: http.StatusInternalServerError, cause: err}
-	for _, passing := range []error{ErrUnavailable, shipper.ErrClosed, shipper.ErrFull, store.ErrClosed, store.ErrFull, context.Canceled, context.DeadlineExceeded} {
+	for _, passing := range []error{ErrUnavailable, shipper.ErrClosed, shipper.ErrFull, store.ErrClosed, store.ErrFull, store.ErrUnavailable, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, passing) {
 			f.status, f.retryAfter = http.StatusServiceUnavailable, time.Second
 		}

@@ -89,8 +89,8 @@ type Config struct {
 	TotalLimits Limits
 
 	// FailWhenFull makes Record return a [*FullError] at once when a limit is
-	// reached or the store is full. Otherwise it waits for room until its
-	// context ends.
+	// reached or the store is full, and store.ErrUnavailable when the store
+	// cannot be reached. Otherwise it waits until its context ends.
 	FailWhenFull bool
 
 	// ResumeFromNow makes a webhook that is switched on again skip what was not

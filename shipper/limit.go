@@ -73,41 +73,45 @@ func (a *amount) add(b amount, sign int64) {
 	a.bytes += sign * b.bytes
 }
 
-// admit calls appendBlock when the limits have room for it, as Config.FailWhenFull
-// says.
+// admit calls appendBlock when the limits have room for it and the store can be
+// reached, as Config.FailWhenFull says.
 func (s *Shipper) admit(ctx context.Context, id string, events, bytes int, appendBlock func() error) error {
 	n := amount{int64(events), int64(bytes)}
 	for {
 		room := s.admission.waiting()
-		full, err := s.try(ctx, id, n, appendBlock)
-		if full == nil || err != nil {
+		err := s.try(ctx, id, n, appendBlock)
+		full, isFull := errors.AsType[*FullError](err)
+		if !isFull && !errors.Is(err, store.ErrUnavailable) || s.cfg.FailWhenFull {
 			return err
 		}
-		if s.cfg.FailWhenFull {
-			return full
-		}
 		s.totals.blocked.Add(1)
-		err = s.waitForRoom(ctx, room)
+		ended := s.waitForRoom(ctx, room)
 		s.totals.blocked.Add(-1)
-		if err != nil {
-			full.Err = errors.Join(full.Err, err)
+		switch {
+		case ended != nil && isFull:
+			full.Err = errors.Join(full.Err, ended)
 			return full
+		case ended != nil:
+			return errors.Join(err, ended)
 		}
 	}
 }
 
 // try appends if there is room. Otherwise it returns which limit is reached.
-func (s *Shipper) try(ctx context.Context, id string, n amount, appendBlock func() error) (*FullError, error) {
+func (s *Shipper) try(ctx context.Context, id string, n amount, appendBlock func() error) error {
 	stream, total := s.admission.reserve(id, n)
 	defer s.admission.release(id, n)
 	full, err := s.limited(ctx, id, n, stream, total)
-	if full != nil || err != nil {
-		return full, err
+	switch {
+	case err != nil:
+		return err
+	case full != nil:
+		return full
 	}
 	if err = appendBlock(); errors.Is(err, store.ErrFull) {
-		return &FullError{Limit: "store", Err: err}, nil
+		return &FullError{Limit: "store", Err: err}
 	}
-	return nil, err
+	return err
 }
 
 // limited tells which limit n more would pass, if any.

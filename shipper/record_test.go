@@ -3,6 +3,7 @@ package shipper_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -167,6 +168,45 @@ func TestLargerThanTheLimit(t *testing.T) {
 		pass(time.Second)
 		require.Equal(t, numbered(20), s.endpoint.names())
 	})
+}
+
+// While the store is out of reach calls wait for it, or fail at once.
+func TestStoreOutOfReach(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &faultyStore{Store: memory(t)}
+			s := start(t, newEndpoint(t, nil), f, sealing(keyOf(t, "k")), func(c *shipper.Config) { c.FailWhenFull = fails })
+			s.configure()
+			f.set(func(method string, _ int) error {
+				if method == "Append" {
+					return fmt.Errorf("%w: a test", store.ErrUnavailable)
+				}
+				return nil
+			}, nil)
+			given := make(chan error, 2)
+			go func() { given <- s.Record(t.Context(), hook, events("waits")...) }()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			go func() { given <- s.Record(ctx, hook, events("gives up")...) }()
+			if fails {
+				require.ErrorIs(t, <-given, store.ErrUnavailable)
+				require.ErrorIs(t, <-given, store.ErrUnavailable)
+				return
+			}
+			pass(59 * time.Second)
+			require.Empty(t, given)
+			pass(time.Second)
+			err := <-given
+			require.ErrorIs(t, err, store.ErrUnavailable)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			f.set(nil, nil)
+			pass(2 * time.Second)
+			require.NoError(t, <-given)
+			pass(time.Second)
+			require.Equal(t, []string{"waits"}, s.endpoint.names())
+		})
+	}
 }
 
 func TestBlockedCallsEndWithClose(t *testing.T) {

@@ -113,7 +113,7 @@
 // # Errors
 //
 // Match with errors.Is: [ErrClosed], [ErrNotFound], [ErrConflict],
-// [ErrClaimLost], [ErrNoEvents], [ErrFull]. Match with errors.As:
+// [ErrClaimLost], [ErrNoEvents], [ErrFull], [ErrUnavailable]. Match with errors.As:
 // [*NameError], [*SizeError]. A method that waits returns the cause of its
 // context when that ends, and [ErrClosed] when the store is closed; whatever it
 // was doing may still happen. A context that has ended already gets nothing done. Any other error

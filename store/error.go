@@ -26,6 +26,10 @@ var (
 	// the medium's. It can be repeated when there is.
 	ErrFull = errors.New("the store is full")
 
+	// ErrUnavailable tells that the medium cannot be reached now. Of an Append
+	// it tells also that the block was not kept. It can be repeated.
+	ErrUnavailable = errors.New("the store cannot be reached")
+
 	// ErrDamaged tells that events were accepted but cannot be read any more.
 	ErrDamaged = errors.New("damaged")
 )

@@ -33,7 +33,7 @@ func testDelay(s *suite) {
 	s.release(s.claim("b"), store.Wait{})
 	s.append("a", "2") // does not end the wait
 	s.release(s.claim("b"), store.Wait{})
-	s.Advance(10*time.Second - time.Millisecond)
+	s.Advance(10*time.Second - max(time.Millisecond, s.Slack))
 	s.release(s.claim("b"), store.Wait{After: store.UntilWoken})
 	c := s.claimLater("a", time.Second)
 	s.batch(c, many, "1", "2")
@@ -46,7 +46,7 @@ func testDelay(s *suite) {
 func testParked(s *suite) {
 	s.append("a", "1")
 	s.release(s.claim("a"), store.Wait{After: store.UntilWoken})
-	s.Advance(24 * time.Hour / 48)
+	s.Advance(s.Retention / 2)
 	s.append("a", "2")
 	s.append("b", "1")
 	s.release(s.claim("b"), store.Wait{})

@@ -40,8 +40,13 @@ type Subject struct {
 	Advance func(time.Duration)
 
 	// Lease is how long a claim lasts, Retention for how long events stay.
-	// They must be at least a minute and an hour.
+	// They must be at least a minute and ten minutes.
 	Lease, Retention time.Duration
+
+	// Slack is by how much a wait may seem to end too early, because the
+	// store's clock goes on by itself between calls. Zero for a clock that
+	// only Advance moves, at most ten seconds.
+	Slack time.Duration
 }
 
 // patience is how long the suite waits, on real time, for what must happen. A

@@ -89,7 +89,7 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	address, ok := l.Addr().(*net.TCPAddr)
 	if !ok {
 		return 0, fmt.Errorf("%s is no TCP address", l.Addr())
@@ -109,10 +109,8 @@ func (c *Cluster) start(i int) error {
 	if o.Port != server.RANDOM_PORT {
 		return nil
 	}
-	for deadline := time.Now().Add(ready); s.Addr() == nil; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s does not listen after %v", o.ServerName, ready)
-		}
+	if !until(func() bool { return s.Addr() != nil }) {
+		return fmt.Errorf("%s does not listen after %v", o.ServerName, ready)
 	}
 	address, ok := s.Addr().(*net.TCPAddr)
 	if !ok {
@@ -130,12 +128,22 @@ func (c *Cluster) wait() error {
 			return fmt.Errorf("%s is not ready after %v", c.options[i].ServerName, ready)
 		}
 	}
-	for deadline := time.Now().Add(ready); !c.led(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the cluster has no leader after %v", ready)
-		}
+	if !until(c.led) {
+		return fmt.Errorf("the cluster has no leader after %v", ready)
 	}
 	return nil
+}
+
+// until waits until something holds, not for ever: then it returns false.
+func until(holds func() bool) bool {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(ready); !holds(); <-tick.C {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
 }
 
 // led tells whether there is a leader who knows them all.

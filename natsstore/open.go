@@ -1,0 +1,178 @@
+package natsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed-6bcf82c5/auditlog/store"
+)
+
+// Open connects to the servers and opens the store, whose streams, buckets and
+// consumer it creates where there are none. ctx bounds the opening only. Close
+// closes the connection.
+//
+// Open's options of the connection, which those of the configuration can
+// change: it reconnects for ever, after about half a second at first, and
+// buffers nothing meanwhile, so that calls fail clearly.
+//
+// Errors: those that name a field of the configuration, [*MismatchError], those
+// of NATS.
+func Open(ctx context.Context, cfg Config) (store.Store, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	return open(ctx, cfg)
+}
+
+func open(ctx context.Context, cfg Config) (*natsStore, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	conn, err := nats.Connect(cfg.URL, append(cfg.connection(ctx), cfg.Options...)...)
+	if err != nil {
+		return nil, fmt.Errorf("natsstore: connecting: %w", err)
+	}
+	s, err := openOn(ctx, cfg, conn)
+	if err != nil {
+		conn.Close()
+		if ctx.Err() != nil {
+			err = errors.Join(context.Cause(ctx), err)
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// connection returns the store's own options.
+func (cfg *Config) connection(ctx context.Context) []nats.Option {
+	timeout := nats.DefaultTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline))
+	}
+	log := cfg.Logger
+	return []nats.Option{
+		nats.Name("auditlog"),
+		nats.Timeout(timeout),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(500 * time.Millisecond),
+		nats.ReconnectBufSize(-1),
+		nats.PingInterval(10 * time.Second),
+		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
+			if !c.IsClosed() {
+				log.Warn("the connection to NATS is lost; it is tried again", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			log.Info("connected to NATS again", "server", c.ConnectedServerName())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("NATS reports an error", "error", err)
+		}),
+	}
+}
+
+// openOn opens the store on a connection.
+func openOn(ctx context.Context, cfg Config, conn *nats.Conn) (*natsStore, error) {
+	s := &natsStore{
+		cfg: cfg, conn: conn, apiPrefix: jetstream.DefaultAPIPrefix,
+		window: make(chan struct{}, cfg.Window), held: map[string]*claim{},
+	}
+	s.closing, s.close = context.WithCancelCause(context.Background())
+	switch {
+	case cfg.Domain != "":
+		s.apiPrefix = "$JS." + cfg.Domain + ".API."
+	case cfg.APIPrefix != "":
+		s.apiPrefix = cfg.APIPrefix + "."
+	}
+	var err error
+	// Appends keep to the window themselves; those that were given up still count.
+	if s.js, err = s.jetStream(jetstream.WithPublishAsyncMaxPending(2 * cfg.Window)); err != nil {
+		return nil, err
+	}
+	if err := s.openStreams(ctx); err != nil {
+		return nil, err
+	}
+	if s.ringer, err = newRinger(s); err != nil {
+		return nil, err
+	}
+	messages, err := s.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+	if err != nil {
+		return nil, fmt.Errorf("natsstore: consumer %s: %w", consumerName, err)
+	}
+	s.puller = newPuller(s, messages)
+	s.running.Go(s.ringer.run)
+	s.running.Go(s.puller.run)
+	s.running.Go(s.sweep)
+	return s, nil
+}
+
+// jetStream returns a context with the prefix of the API.
+func (s *natsStore) jetStream(options ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
+	options = append(options, jetstream.WithPublishAsyncTimeout(requestTimeout), jetstream.WithDefaultTimeout(requestTimeout))
+	if s.apiPrefix == jetstream.DefaultAPIPrefix {
+		return jetstream.New(s.conn, options...)
+	}
+	return jetstream.NewWithAPIPrefix(s.conn, strings.TrimSuffix(s.apiPrefix, "."), options...)
+}
+
+// openStreams opens what the store keeps everything in, and warns of what makes
+// it less safe than it could be.
+func (s *natsStore) openStreams(ctx context.Context) error {
+	var info *jetstream.StreamInfo
+	for i, want := range s.cfg.streams() {
+		var stream jetstream.Stream
+		if err := s.retry(ctx, func(ctx context.Context) (err error) {
+			stream, err = s.cfg.ensure(ctx, s.js, want)
+			return err
+		}); err != nil {
+			return err
+		}
+		switch i {
+		case 0:
+			s.events = stream
+			info = stream.CachedInfo()
+		case 1:
+			s.tokens = stream
+		case 2:
+			s.stateStream = stream
+		}
+	}
+	err := s.retry(ctx, func(ctx context.Context) (err error) {
+		s.consumer, err = s.cfg.ensureConsumer(ctx, s.tokens)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if s.states, err = s.js.KeyValue(ctx, s.cfg.statesBucket()); err != nil {
+		return fmt.Errorf("natsstore: bucket %s: %w", s.cfg.statesBucket(), err)
+	}
+	if s.documents, err = s.js.KeyValue(ctx, s.cfg.documentsBucket()); err != nil {
+		return fmt.Errorf("natsstore: bucket %s: %w", s.cfg.documentsBucket(), err)
+	}
+	s.warn(info)
+	return nil
+}
+
+// warn tells the log what makes the store less safe, or less able, than the
+// contract of stores wants.
+func (s *natsStore) warn(info *jetstream.StreamInfo) {
+	if replicas := info.Config.Replicas; replicas < 3 && !s.cfg.SyncAlways {
+		s.cfg.Logger.Warn("events are acknowledged before they are synced to disk: a power failure of the server can lose the last ones; "+
+			"use three replicas, or sync_interval: always", slog.String("stream", info.Config.Name), slog.Int("replicas", replicas))
+	}
+	if room := s.conn.MaxPayload(); room < largestMessage {
+		s.cfg.Logger.Warn("the servers' max_payload is smaller than the largest block: larger ones are refused",
+			slog.Int64("max_payload", room), slog.Int("largest", largestMessage))
+	}
+}
+
+// largestMessage is about how large a message can be.
+const largestMessage = store.MaxBlockBytes + 128<<10

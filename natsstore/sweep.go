@@ -1,0 +1,282 @@
+package natsstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed-6bcf82c5/auditlog/store"
+)
+
+// sweepKey is that of the sweeps in the bucket of states.
+const sweepKey = "sweep"
+
+// sweeps is the document of the sweeps, of all instances. All times are the
+// server's.
+type sweeps struct {
+	Orphans time.Time `json:"orphans,omitzero"` // events before this have no token missing
+	Expired time.Time `json:"expired,omitzero"` // when the retention was last looked at
+}
+
+// sweep runs sweeps until the store is closed. Of the instances the one does
+// it which finds that none has for an interval.
+func (s *natsStore) sweep() {
+	var seen uint64
+	for (store.SystemClock{}).Sleep(s.closing, s.cfg.Sweep) == nil {
+		var done sweeps
+		entry, err := s.entry(s.closing, sweepKey)
+		rev := uint64(0)
+		if err == nil && entry != nil {
+			rev = entry.Revision()
+			err = json.Unmarshal(entry.Value(), &done)
+		}
+		if err == nil && rev != seen {
+			seen = rev
+			continue
+		}
+		if err == nil {
+			seen, err = s.sweepOnce(s.closing, done, rev)
+		}
+		if err != nil && s.closing.Err() == nil && !errors.Is(err, store.ErrConflict) {
+			s.cfg.Logger.Warn("the sweep of the audit log's streams failed; it is tried again", "error", err)
+		}
+	}
+}
+
+// sweepOnce claims a sweep by the document's revision and does it.
+func (s *natsStore) sweepOnce(ctx context.Context, done sweeps, rev uint64) (uint64, error) {
+	rev, err := s.putSweeps(ctx, done, rev)
+	if err != nil {
+		return 0, err
+	}
+	info, err := s.eventsInfo(ctx)
+	if err != nil {
+		return 0, err
+	}
+	now := info.TimeStamp
+	if err := s.findOrphans(ctx, done.Orphans, info.State.LastSeq); err != nil {
+		return 0, err
+	}
+	// A holder may remove a token just before it dies, of an event that came while
+	// it still had it. So events are looked at once more when their claims have
+	// ended.
+	done.Orphans = now.Add(-s.cfg.Lease - s.cfg.Lease/4)
+	if now.Sub(done.Expired) >= min(s.cfg.Retention/64, time.Hour) {
+		if err := s.expire(ctx, now.Add(-s.cfg.Retention), &info.State); err != nil {
+			return 0, err
+		}
+		done.Expired = now
+	}
+	return s.putSweeps(ctx, done, rev)
+}
+
+func (s *natsStore) putSweeps(ctx context.Context, done sweeps, rev uint64) (uint64, error) {
+	value, err := json.Marshal(done)
+	if err != nil {
+		return 0, err
+	}
+	return s.update(ctx, sweepKey, value, rev)
+}
+
+func (s *natsStore) eventsInfo(ctx context.Context) (info *jetstream.StreamInfo, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		info, err = s.events.Info(ctx)
+		return err
+	})
+	return info, err
+}
+
+// findOrphans publishes tokens for streams that have events since the time, up
+// to the sequence, and no token: whoever appended them died in between.
+func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64) error {
+	recent, err := s.recent(ctx, since, to)
+	if err != nil || len(recent) == 0 {
+		return err
+	}
+	tokens, err := s.subjects(ctx, s.tokens, s.cfg.tokensPrefix())
+	if err != nil {
+		return err
+	}
+	for stream := range recent {
+		if _, ok := tokens[stream]; ok {
+			continue
+		}
+		unsent, err := s.unsent(ctx, stream)
+		if err == nil && unsent {
+			if err = s.publishToken(ctx, stream, 0); superseded(err) {
+				continue // just now
+			}
+			if err == nil {
+				s.cfg.Logger.Info("events that nobody was told of are delivered now", "webhook", stream)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recent returns the streams with events since the time, up to the sequence. It
+// reads headers only.
+func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64) (map[string]struct{}, error) {
+	cfg := jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, HeadersOnly: true, MemoryStorage: true, Replicas: 1,
+		InactiveThreshold: time.Minute, DeliverPolicy: jetstream.DeliverAllPolicy,
+	}
+	if !since.IsZero() {
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
+	}
+	var consumer jetstream.Consumer
+	if err := s.retry(ctx, func(ctx context.Context) (err error) {
+		consumer, err = s.events.CreateConsumer(ctx, cfg)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		defer cancel()
+		_ = s.events.DeleteConsumer(ctx, consumer.CachedInfo().Name) // otherwise it goes by itself
+	}()
+	streams := map[string]struct{}{}
+	prefix := s.cfg.eventsPrefix()
+	for left := consumer.CachedInfo().NumPending; left > 0; {
+		batch, err := consumer.Fetch(int(min(left, 1000)), jetstream.FetchMaxWait(requestTimeout))
+		if err != nil {
+			return nil, err
+		}
+		some := false
+		for msg := range batch.Messages() {
+			meta, err := msg.Metadata()
+			if err != nil {
+				return nil, err
+			}
+			if meta.Sequence.Stream > to {
+				return streams, nil
+			}
+			if stream, ok := unescape(strings.TrimPrefix(msg.Subject(), prefix)); ok {
+				streams[stream] = struct{}{}
+			}
+			left, some = meta.NumPending, true
+		}
+		if err := batch.Error(); err != nil {
+			return nil, err
+		}
+		if !some {
+			return nil, jetstream.ErrNoStreamResponse
+		}
+	}
+	return streams, nil
+}
+
+// expire removes the events before the time. Those that are unsent become a gap
+// first; those of claimed streams stay, and everything behind them.
+func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstream.StreamState) error {
+	if state.Msgs == 0 || !state.FirstTime.Before(before) {
+		return nil
+	}
+	to := state.LastSeq + 1
+	msg, err := s.get(ctx, s.cfg.eventsStream(), getRequest{StartTime: &before, Next: s.cfg.eventsPrefix() + "*"})
+	if err != nil {
+		return err
+	}
+	if msg != nil {
+		to = min(to, msg.Sequence)
+	}
+	streams, err := s.subjects(ctx, s.tokens, s.cfg.tokensPrefix())
+	if err != nil {
+		return err
+	}
+	limit := to
+	for stream := range streams {
+		first, err := s.expireStream(ctx, stream, before, limit)
+		if err != nil {
+			return err
+		}
+		to = min(to, first)
+	}
+	return s.retry(ctx, func(ctx context.Context) error {
+		return s.events.Purge(ctx, jetstream.WithPurgeSequence(to))
+	})
+}
+
+// expireStream makes a gap of the stream's unsent events before the time, if
+// nobody claims it. It returns the sequence of its first event that has to
+// stay, at most limit.
+func (s *natsStore) expireStream(ctx context.Context, stream string, before time.Time, limit uint64) (uint64, error) {
+	key := escape(stream)
+	d, rev, err := s.load(ctx, stream)
+	if err != nil {
+		return 0, err
+	}
+	first, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: max(d.Next.Seq, 1), Next: s.cfg.eventsPrefix() + key})
+	if err != nil || first == nil || first.Sequence >= limit {
+		return limit, err
+	}
+	token, err := s.last(ctx, s.cfg.tokensStream(), s.cfg.tokensPrefix()+key)
+	if err != nil || d.held(token) {
+		return first.Sequence, err
+	}
+	g, err := s.passed(ctx, stream, &d, before)
+	if err != nil || g.Events == 0 {
+		return limit, err
+	}
+	d.gap(store.Expired, g.Events, g.Bytes, g.First, g.Last)
+	_, err = s.put(ctx, stream, d.encode(), rev)
+	if errors.Is(err, store.ErrConflict) { // somebody claims it just now
+		return first.Sequence, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.total.changed()
+	s.cfg.Logger.Warn("events outlived the retention unsent", "stream", stream, "events", g.Events, "from", g.First, "to", g.Last)
+	return limit, nil
+}
+
+// passed moves the document over the events before the time, and returns what
+// they were. A frozen batch may lose a part.
+func (s *natsStore) passed(ctx context.Context, stream string, d *document, before time.Time) (g store.Gap, err error) {
+	kept := append([]frozen{}, d.Frozen...)
+	for it, err := range s.items(ctx, stream, store.From{Position: d.Next}) {
+		if err != nil {
+			return store.Gap{}, err
+		}
+		if !it.Time.Before(before) {
+			if len(kept) > 0 && kept[0].First == d.Next {
+				kept[0].Time = it.Time
+			}
+			break
+		}
+		d.Next = it.end()
+		acked := false
+		if len(kept) > 0 && it.Position.Compare(kept[0].First) >= 0 {
+			f := &kept[0]
+			acked = f.Acked
+			if it.damaged == nil {
+				f.LeftEvents--
+				f.LeftBytes -= len(it.Data)
+			}
+			f.First = d.Next
+			if d.Next.Compare(f.End) >= 0 {
+				kept = kept[1:]
+			}
+		}
+		if acked {
+			continue
+		}
+		if g.Events == 0 {
+			g.First = it.Time
+		}
+		g.Last = it.Time
+		g.Events++
+		g.Bytes += int64(len(it.Data))
+	}
+	d.Frozen = kept
+	return g, nil
+}

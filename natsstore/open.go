@@ -64,6 +64,7 @@ func (cfg *Config) connection(ctx context.Context) []nats.Option {
 		nats.ReconnectWait(500 * time.Millisecond),
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(10 * time.Second),
+		nats.SyncQueueLen(2 * getMessages), // each batched get makes such a queue, of 64 Ki places otherwise
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
 			if !c.IsClosed() {
 				log.Warn("the connection to NATS is lost; it is tried again", "error", err)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/pprof"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,9 +71,10 @@ func play(role string) (err error) {
 
 // child is a process that plays a role.
 type child struct {
-	tb  testing.TB
-	in  *json.Encoder
-	out *json.Decoder
+	tb   testing.TB
+	in   *json.Encoder
+	out  *json.Decoder
+	stop func() // once is enough, and at the end of the benchmark at the latest
 }
 
 // startChild starts a child and ends it with the benchmark.
@@ -88,11 +90,12 @@ func startChild(tb testing.TB, role string) child {
 	out, err := cmd.StdoutPipe()
 	require.NoError(tb, err)
 	require.NoError(tb, cmd.Start())
-	tb.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		require.NoError(tb, in.Close())
 		require.NoError(tb, cmd.Wait())
 	})
-	return child{tb: tb, in: json.NewEncoder(in), out: json.NewDecoder(out)}
+	tb.Cleanup(stop)
+	return child{tb: tb, in: json.NewEncoder(in), out: json.NewDecoder(out), stop: stop}
 }
 
 // tell sends the child a value.

@@ -44,7 +44,9 @@ func idle(b *testing.B, webhooks int) {
 	keeping, err := natsstore.Open(b.Context(), natsConfig(nats.url, natsstore.DefaultName, 1))
 	require.NoError(b, err)
 	config, status := deliverOne(b, keeping, hello)
-	few := settled(startInstance(b, instanceOrder{NATS: nats.url, Receiver: hello}))
+	instance := startInstance(b, instanceOrder{NATS: nats.url, Receiver: hello})
+	few := settled(instance)
+	instance.stop() // it would claim the others as well
 	server := nats.usage()
 	idleWebhooks(b, keeping, config, status, webhooks-1)
 	require.NoError(b, keeping.Close())

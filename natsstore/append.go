@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -30,24 +31,28 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 	if err != nil {
 		return 0, err
 	}
-	if room := s.conn.MaxPayload() - headerRoom; room > 0 && int64(encodedSize(block, size)) > room {
-		return 0, &store.SizeError{Field: "the block's bytes, as NATS counts them", Size: encodedSize(block, size), Min: 1, Max: int(room)}
+	if err := s.fits("the block's bytes", encodedSize(block, size)); err != nil {
+		return 0, err
 	}
-	err = s.do(ctx, func(ctx context.Context) error {
-		select {
-		case s.window <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		key := escape(stream)
-		msg := &nats.Msg{Subject: s.cfg.eventsPrefix() + key, Data: encodeBlock(block, size)}
-		if dedupID != "" {
-			msg.Header = nats.Header{jetstream.MsgIDHeader: {key + "." + escape(dedupID)}}
-		}
-		seq, err = s.publish(ctx, msg)
-		return err
-	})
-	if err != nil {
+	if s.closing.Err() != nil {
+		return 0, store.ErrClosed
+	}
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	select {
+	case s.window <- struct{}{}:
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	case <-s.closing.Done():
+		return 0, store.ErrClosed
+	}
+	key := escape(stream)
+	msg := &nats.Msg{Subject: s.cfg.eventsPrefix() + key, Data: encodeBlock(block, size)}
+	if dedupID != "" {
+		msg.Header = nats.Header{jetstream.MsgIDHeader: {key + "." + escape(dedupID)}}
+	}
+	if seq, err = s.publish(ctx, msg); err != nil {
 		return 0, err
 	}
 	s.total.changed()
@@ -63,80 +68,101 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 // headerRoom is what the headers of a message may need of max_payload.
 const headerRoom = 2 << 10
 
+// fits returns a *store.SizeError if the servers' max_payload has no room for
+// so many bytes of the field.
+func (s *natsStore) fits(field string, size int) error {
+	room := int(s.conn.MaxPayload()) - headerRoom
+	if room <= 0 || size <= room { // it knows no limit before it was connected
+		return nil
+	}
+	return &store.SizeError{Field: field + ", with what NATS is to know of them", Size: size, Max: room}
+}
+
 // publish publishes a block until it is stored. It has a place in the window,
-// which it gives back.
-func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
-	dedup := msg.Header != nil
+// and gives it back.
+func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (seq uint64, err error) {
+	pending := false // an answer is still to come, and gives the place back
+	defer func() {
+		if !pending {
+			<-s.window
+		}
+	}()
+	runtime.Gosched() // others that were answered just now are sent in the same write
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		ack, sent, err := s.once(ctx, msg)
-		switch code := apiCode(err); {
-		case err == nil && ack.Duplicate:
-			// The stream may have been deleted since.
-			first, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: ack.Sequence, Next: msg.Subject})
-			if err != nil {
+		again := *msg // the library writes a reply subject into it
+		future, err := s.js.PublishMsgAsync(&again)
+		if err != nil {
+			return 0, refused(err, false)
+		}
+		var ack *jetstream.PubAck
+		select {
+		case ack = <-future.Ok():
+		case err = <-future.Err():
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+			pending = true
+		case <-s.closing.Done():
+			err = store.ErrClosed
+			pending = true
+		}
+		switch {
+		case pending:
+			s.spawn(func() {
+				select {
+				case <-future.Ok():
+				case <-future.Err(): //nolint:errcheck // nobody is interested any more
+				}
 				<-s.window
-				return 0, err
+			})
+			return 0, err
+		case err == nil && !ack.Duplicate:
+			return ack.Sequence, nil
+		case err == nil:
+			there, err := s.there(ctx, msg.Subject, ack.Sequence)
+			if err != nil || there {
+				return ack.Sequence, err
 			}
-			if first != nil && first.Sequence == ack.Sequence {
-				<-s.window
-				return ack.Sequence, nil
-			}
+			// The stream was deleted since: its ids are forgotten.
 			id := msg.Header.Get(jetstream.MsgIDHeader)
 			msg.Header.Set(jetstream.MsgIDHeader, id+"+"+strconv.FormatUint(ack.Sequence, 10))
 			continue
-		case err == nil:
-			<-s.window
-			return ack.Sequence, nil
-		case ctx.Err() != nil:
-			return 0, context.Cause(ctx) // once gives the place back when the answer comes
-		case code == errStoreFailed || code == errInsufficient || code == errNoStorage:
-			<-s.window
-			return 0, fmt.Errorf("%w: %w", store.ErrFull, err)
-		case code == errTooLarge:
-			<-s.window
-			return 0, &store.SizeError{Field: "the block's bytes, as NATS counts them", Size: len(msg.Data), Min: 1, Max: len(msg.Data) - 1}
-		case !transient(err):
-			<-s.window
-			return 0, fmt.Errorf("natsstore: %w", err)
-		case !sent:
-			<-s.window
-			return 0, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-		case !dedup:
-			<-s.window
-			return 0, fmt.Errorf("natsstore: there is no answer, the block may be kept or not: %w", err)
+		case msg.Header == nil || !transient(err):
+			return 0, refused(err, true)
 		}
-		if err := (store.SystemClock{}).Sleep(ctx, wait); err != nil {
-			<-s.window
+		if err := s.sleep(ctx, wait); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// once publishes a block and waits for the answer, and tells whether an error
-// leaves open if it is stored. When ctx ends first, the place in the window stays
-// taken until there is an answer.
-func (s *natsStore) once(ctx context.Context, msg *nats.Msg) (ack *jetstream.PubAck, sent bool, err error) {
-	again := *msg // the library writes a reply subject into it
-	future, err := s.js.PublishMsgAsync(&again)
-	if err != nil {
-		if ctx.Err() != nil {
-			<-s.window
-		}
-		return nil, false, err
-	}
-	select {
-	case ack := <-future.Ok():
-		return ack, true, nil
-	case err := <-future.Err():
-		return nil, !errors.Is(err, jetstream.ErrNoStreamResponse), err
-	case <-ctx.Done():
-		s.running.Go(func() {
-			select {
-			case <-future.Ok():
-			case err = <-future.Err(): // nobody is interested any more
-			}
-			<-s.window
-		})
-		return nil, true, context.Cause(ctx)
+// there tells whether the subject still has the message.
+func (s *natsStore) there(ctx context.Context, subject string, seq uint64) (there bool, err error) {
+	err = s.do(ctx, func(ctx context.Context) error {
+		msg, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: seq, Next: subject})
+		there = msg != nil && msg.Sequence == seq
+		return err
+	})
+	return there, err
+}
+
+// sleep waits until the time, ctx or the store ends.
+func (s *natsStore) sleep(ctx context.Context, d time.Duration) error {
+	return s.do(ctx, func(ctx context.Context) error { return store.SystemClock{}.Sleep(ctx, d) })
+}
+
+// refused returns the error of Append for one of NATS, after the block was
+// sent or before.
+func refused(err error, sent bool) error {
+	switch code := apiCode(err); {
+	case code == errStoreFailed || code == errInsufficient || code == errNoStorage:
+		return fmt.Errorf("%w: %w", store.ErrFull, err)
+	case errors.Is(err, nats.ErrConnectionClosed):
+		return store.ErrClosed
+	case transient(err) && (!sent || errors.Is(err, jetstream.ErrNoStreamResponse)):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	case transient(err):
+		return fmt.Errorf("natsstore: there is no answer, the block may be kept or not: %w", err)
+	default:
+		return fmt.Errorf("natsstore: %w", err)
 	}
 }

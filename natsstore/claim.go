@@ -143,6 +143,9 @@ func (c *claim) write(ctx context.Context, status []byte, change func(*document)
 			next.Status = slices.Clone(status)
 		}
 		data := next.encode()
+		if err := c.s.fits("the status's bytes", len(data)); err != nil {
+			return err
+		}
 		rev, err := c.s.put(ctx, c.stream, data, c.rev)
 		if errors.Is(err, store.ErrConflict) {
 			// Another has the claim; or a write before, which seemed to have

@@ -1,2 +1,87 @@
-// Package natsstore keeps accepted events and documents in NATS JetStream.
+// Package natsstore keeps accepted events and documents on NATS JetStream, so
+// that any number of processes share the work: a service that outgrows one
+// machine opens this store in place of package diskstore's.
+//
+//	events, err := natsstore.Open(ctx, natsstore.Config{
+//		URL:      "tls://nats-1.example.com,tls://nats-2.example.com",
+//		Options:  []nats.Option{nats.UserCredentials("audit.creds")},
+//		Replicas: 3,
+//	})
+//
+// It needs nats-server 2.12 or later with JetStream. docs/scaling.md has figures
+// and configurations of servers.
+//
+// # What it promises
+//
+// An Append returns when the stream of events has acknowledged the block. By
+// default a server acknowledges before it syncs to disk, so a power failure can
+// lose the last moments of a single one; three replicas lose nothing as long as
+// two live, a server with "sync_interval: always" loses nothing at all. [Open]
+// warns where there is neither.
+//
+// A dedup id is remembered for Config.DedupWindow: three minutes by default, so
+// that a call which is repeated within store.DedupWindow, two minutes, of its
+// answer adds nothing. A call that is repeated later is another block.
+//
+// When the servers cannot be reached, Append returns store.ErrUnavailable at once,
+// and a Shipper waits or fails as its FailWhenFull says. When only the answer is
+// missing, nobody knows whether the block is kept: with a dedup id it is published
+// again under that id until the context ends; without one the call fails. Who
+// must know uses shipper.Shipper.RecordOnce.
+//
+// A claim of a webhook is a lease of Config.Lease. When a process dies, its
+// webhooks go to others after that time, with the batches that were frozen, under
+// the same ids. Claims, and calls that changed something, go on through an
+// outage that is shorter than a lease. Configurations are seen by all as they
+// change.
+//
+// # How it is laid out
+//
+// With Config.Name "auditlog", the default:
+//
+//   - The stream auditlog-events has a message for each block, on the subject
+//     auditlog.ev.<webhook>. It has no consumer: claims read it by batched direct
+//     gets, and ask the leader whether that was all.
+//   - The stream auditlog-tokens is a work queue with at most one message, a
+//     token, for each webhook, on auditlog.work.<webhook>, and one consumer,
+//     "shippers". Who has a token unacknowledged owns the webhook: progress
+//     prolongs the lease, a negative acknowledgement with a delay is a wait.
+//   - The bucket auditlog-states has a document for each webhook: position,
+//     frozen batches, gaps, status and the token of its owner. Every change is an
+//     update by revision. An owner writes it before anything else; so one
+//     whose lease has ended, and who does not know it, can change nothing any more.
+//   - The bucket auditlog-documents has the documents.
+//
+// A webhook with nothing to send has one document and no token: no consumer,
+// timer or goroutine, neither here nor at the server.
+//
+// # Tokens
+//
+// A block and the token for it are two messages. The token is published by
+// expecting that there is none. An owner publishes one by expecting its own, which
+// then moves to the end of the queue, and removes it by its sequence when there is
+// nothing left, then looks for events once more. A token whose lease has ended is
+// never taken as it is: whoever gets it replaces it by a new one first, so that
+// what the former owner still does to it has no effect.
+//
+// Whoever dies between a block and its token leaves events that nobody is told
+// of. Every Config.Sweep one of the instances reads the headers of recent
+// messages, and publishes the tokens that are missing.
+//
+// # Retention
+//
+// The stream of events has no maximum age: the server would remove unsent events
+// without a trace. The sweep removes what is older than Config.Retention, after
+// it has made gaps of unsent events. Events of webhooks that are claimed at that
+// moment stay, and those behind them, until the next time.
+//
+// # Limits
+//
+// A message must fit into the servers' max_payload. Any single event that a
+// Shipper takes fits into the default, 1 MB; blocks of up to store.MaxBlockBytes
+// need 8 MB. What does not fit is refused with a [*store.SizeError].
+//
+// Backlogs beyond 4 096 events or a megabyte are estimates. Store.Total, which a
+// Shipper asks at most every ten seconds as long as its limits are far, costs a
+// few requests for each webhook that has a backlog.
 package natsstore

@@ -55,6 +55,9 @@ func (s *natsStore) Put(ctx context.Context, key string, value []byte, revision 
 		return 0, err
 	}
 	err = s.do(ctx, func(ctx context.Context) error {
+		if err := s.fits("the document's bytes", len(value)); err != nil {
+			return err
+		}
 		now, err = s.putDocument(ctx, key, value, revision)
 		return err
 	})

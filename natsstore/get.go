@@ -173,7 +173,6 @@ func transient(err error) bool {
 const (
 	errInsufficient       jetstream.ErrorCode = 10023
 	errNoStorage          jetstream.ErrorCode = 10047
-	errTooLarge           jetstream.ErrorCode = 10054
 	errMessageDelete      jetstream.ErrorCode = 10057
 	errNotEnabled         jetstream.ErrorCode = 10076
 	errStoreFailed        jetstream.ErrorCode = 10077

@@ -75,6 +75,15 @@ func (s *natsStore) begin(ctx context.Context) (context.Context, func(), error) 
 	}, nil
 }
 
+// spawn runs what Close waits for, unless it is waiting already.
+func (s *natsStore) spawn(run func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Err() == nil {
+		s.running.Go(run)
+	}
+}
+
 // do runs a call until ctx or the store ends.
 func (s *natsStore) do(ctx context.Context, call func(context.Context) error) error {
 	ctx, end, err := s.begin(ctx)

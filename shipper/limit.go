@@ -15,10 +15,11 @@ const roomInterval = time.Second
 
 // admission is what is on its way into the store, and who waits for room.
 type admission struct {
-	mu      sync.Mutex
-	streams map[string]*amount
-	total   amount
-	room    chan struct{} // closed, and replaced, when there may be room
+	mu       sync.Mutex
+	streams  map[string]*amount
+	total    amount
+	room     chan struct{} // closed, and replaced, when there may be room
+	measures measures
 }
 
 type amount struct{ events, bytes int64 }
@@ -117,25 +118,27 @@ func (s *Shipper) try(ctx context.Context, id string, n amount, appendBlock func
 // limited tells which limit n more would pass, if any.
 func (s *Shipper) limited(ctx context.Context, id string, n, stream, total amount) (full *FullError, err error) {
 	now := s.cfg.Clock.Now()
-	if s.cfg.Limits.some() {
+	if limits := &s.cfg.Limits; limits.some() && !s.admission.roomy(id, n, limits, now) {
 		state, err := s.store.State(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if limit := s.cfg.Limits.reached(state.Backlog, n, stream, now); limit != "" {
+		if limit := limits.reached(state.Backlog, n, stream, now); limit != "" {
 			return &FullError{ID: id, Limit: limit}, nil
 		}
+		s.admission.measured(id, state.Backlog, stream, n, now)
 	}
-	if s.cfg.TotalLimits.some() {
+	if limits := &s.cfg.TotalLimits; limits.some() && !s.admission.roomy("", n, limits, now) {
 		backlog, err := s.store.Total(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if limit := s.cfg.TotalLimits.reached(backlog, n, total, now); limit != "" {
-			full = &FullError{Limit: limit}
+		if limit := limits.reached(backlog, n, total, now); limit != "" {
+			return &FullError{Limit: limit}, nil
 		}
+		s.admission.measured("", backlog, total, n, now)
 	}
-	return full, nil
+	return nil, nil //nolint:nilnil // no limit is no error
 }
 
 func (l *Limits) some() bool { return l.Events > 0 || l.Bytes > 0 || l.Age > 0 }

@@ -130,6 +130,39 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Far from its limits the store is seldom asked how much waits; near them it is
+// asked each time.
+func TestMeasuresSeldom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &faultyStore{Store: memory(t)}
+		s := start(t, newEndpoint(t, always(http.StatusServiceUnavailable)), f, sealing(keyOf(t, "k")), func(c *shipper.Config) {
+			c.Limits.Events, c.FailWhenFull = 1000, true
+		})
+		s.configure()
+		s.update(switchOff)
+		asked := func() int { return f.called("State") + f.called("Total") }
+		for _, step := range []struct {
+			calls, asked int
+			wait         time.Duration
+		}{
+			{calls: 490, asked: 2},                        // of the webhook and of all
+			{calls: 10, asked: 1},                         // twice as many would be too many
+			{calls: 10, asked: 2, wait: 11 * time.Second}, // others may have recorded
+			{calls: 10, asked: 2, wait: 100 * time.Hour},
+			{calls: 480, asked: 480, wait: time.Hour}, // each time where there is little room
+		} {
+			pass(step.wait)
+			before := asked()
+			for range step.calls {
+				s.record("x")
+			}
+			require.LessOrEqual(t, asked()-before, step.asked)
+		}
+		require.ErrorIs(t, s.Record(t.Context(), hook, events("x")...), shipper.ErrFull)
+	})
+}
+
 func TestBlocksUntilThereIsRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

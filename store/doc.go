@@ -4,7 +4,8 @@
 // checks a store against it.
 //
 // Start with package diskstore, which keeps everything in a directory, or with
-// package memstore, which loses everything with the process.
+// package memstore, which loses everything with the process. Module natsstore
+// keeps everything on NATS JetStream, for several processes together.
 //
 // # Streams, blocks, positions
 //
@@ -26,7 +27,7 @@
 // safe as the store can make it. On disk it was written and synced, with the
 // directory entries that lead to it. In memory there is no such thing. On
 // JetStream the server has acknowledged it, which by default is before it
-// synced; sync_always or three replicas make it safe.
+// synced; see package natsstore.
 //
 // When Append returns an error, the block usually is not kept, but it may be:
 // whoever repeats the call with the same dedup id gets one block, not two, as
@@ -120,31 +121,4 @@
 // is the medium's, wrapped; the store goes on and the call can be repeated.
 //
 // All methods of stores and claims can be called concurrently.
-//
-// # On JetStream
-//
-// How each method maps onto NATS JetStream, for which this contract
-// leaves room:
-//
-//   - Append publishes one message per block to ev.<webhook>, with the dedup id
-//     as Nats-Msg-Id. The sequence is the message's, so it has gaps. Then it
-//     publishes a token to work.<webhook>, in a work-queue stream with
-//     MaxMsgsPerSubject 1 and DiscardNewPerSubject: there is one or it is there
-//     already. A full stream's error is ErrFull.
-//   - Claim takes a token from the one durable consumer; unlimited
-//     MaxAckPending. AckWait is the lease, InProgress is Keep. Release is
-//     NakWithDelay, or, when nothing is left, an ack and one more look for
-//     events. Wait.Events and Wait.Bytes may be ignored: a Wait that ends early or
-//     late by them is allowed. For UntilWoken the delay is the longest there is; Wake
-//     purges the token and publishes a new one, and touches a key that a holder
-//     compares when it releases.
-//   - State, with position, frozen batches, status and gaps, is one key-value
-//     document per stream. Batch, Split, Ack, Skip, Save and ClearGap are one
-//     update of it each, by revision. A revision conflict is ErrClaimLost.
-//   - Batch and Read are batched direct gets, by sequence or start time.
-//   - Retention purges by subject and sequence after the gap is in the state,
-//     instead of the stream's MaxAge. Backlog counts may be estimates made from
-//     the number of messages.
-//   - Documents are a key-value bucket; Put and Delete are updates by revision,
-//     Watch is the bucket's watcher.
 package store

@@ -45,7 +45,8 @@ type Limits struct {
 	Bytes  int // of the events' data
 }
 
-// Backlog is unsent events.
+// Backlog is unsent events. Of more than some thousands, or some megabytes, a store
+// that would have to read them may estimate the numbers.
 type Backlog struct {
 	Events int64
 	Bytes  int64     // of the events' data

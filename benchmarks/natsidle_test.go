@@ -2,26 +2,23 @@ package benchmarks
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-6bcf82c5/auditlog/natsstore"
 	engine "github.com/seed-6bcf82c5/auditlog/shipper"
-	"github.com/seed-6bcf82c5/auditlog/store"
 )
 
 // idleVariable is how many webhooks are idle, if it is not a thousand: enough to
-// see that the benchmark works. A million take a quarter of an hour to be made.
+// see that the benchmark works.
 const idleVariable = "AUDITLOG_BENCHMARK_IDLE"
-
-const idleCallers = 256
 
 // BenchmarkNATSIdle is of webhooks that have nothing to send: each is configured
 // and has had one event, which was delivered. It tells what they cost an instance
@@ -41,105 +38,80 @@ func BenchmarkNATSIdle(b *testing.B) {
 func idle(b *testing.B, webhooks int) {
 	nats := startNATS(b, 1)
 	hello, _ := startReceiver(b, http1)
-	keeping, err := natsstore.Open(b.Context(), natsConfig(nats.url, natsstore.DefaultName, 1))
-	require.NoError(b, err)
-	config, status := deliverOne(b, keeping, hello)
+	deliverOne(b, nats.url, hello)
 	instance := startInstance(b, instanceOrder{NATS: nats.url, Receiver: hello})
-	few := settled(instance)
-	instance.stop() // it would claim the others as well
-	server := nats.usage()
-	idleWebhooks(b, keeping, config, status, webhooks-1)
-	require.NoError(b, keeping.Close())
+	one := settled(instance)
+	instance.stop()
+	idleWebhooks(b, nats.url, webhooks-1)
 
 	began := time.Now()
-	many := settled(startInstance(b, instanceOrder{NATS: nats.url, Receiver: hello}))
+	all := settled(startInstance(b, instanceOrder{NATS: nats.url, Receiver: hello}))
 	b.ReportMetric(time.Since(began).Seconds(), "settled-s")
 	b.ReportMetric(float64(consumers(b, nats.url)), "consumers")
-	b.ReportMetric(float64(few.Goroutines), "goroutines-of-one")
-	b.ReportMetric(float64(many.Goroutines), "goroutines")
-	b.ReportMetric(float64(few.Heap)/(1<<20), "heap-of-one-MiB")
-	b.ReportMetric(float64(many.Heap)/(1<<20), "heap-MiB")
-	b.ReportMetric(float64(many.RSS)/(1<<20), "rss-MiB")
-	full := nats.usage()
-	b.ReportMetric(float64(full.Heap-server.Heap)/float64(webhooks), "server-heap-B/webhook")
-	b.ReportMetric(float64(full.Heap)/(1<<20), "server-heap-MiB")
-	b.ReportMetric(float64(full.RSS)/(1<<20), "server-rss-MiB")
+	b.ReportMetric(float64(one.Goroutines), "goroutines-of-one")
+	b.ReportMetric(float64(all.Goroutines), "goroutines")
+	b.ReportMetric(float64(one.Heap)/(1<<20), "heap-of-one-MiB")
+	b.ReportMetric(float64(all.Heap)/(1<<20), "heap-MiB")
+	b.ReportMetric(float64(all.RSS)/(1<<20), "rss-MiB")
+	server := nats.usage()
+	b.ReportMetric(float64(server.Heap)/(1<<20), "server-heap-MiB")
+	b.ReportMetric(float64(server.RSS)/(1<<20), "server-rss-MiB")
 }
 
-// deliverOne takes an event of the first webhook all the way. It returns the
-// webhook's configuration and its status, as the engine stores them.
-func deliverOne(b *testing.B, keeping store.Store, hello greeting) (config, status []byte) {
+// deliverOne takes an event of the first webhook all the way.
+func deliverOne(b *testing.B, url string, hello greeting) {
 	to, err := hello.receiver()
+	require.NoError(b, err)
+	keeping, err := natsstore.Open(b.Context(), natsConfig(url, natsstore.DefaultName, 1))
 	require.NoError(b, err)
 	s, err := newEngineOver(keeping, to, engine.Config{BatchAge: time.Millisecond})
 	require.NoError(b, err)
-	id := webhookName(0)
-	configure(b, s, to, id)
-	require.NoError(b, s.Record(b.Context(), id, events(1)...))
-	require.NoError(b, s.Drain(b.Context(), id))
+	configure(b, s, to, webhookName(0))
+	require.NoError(b, s.Record(b.Context(), webhookName(0), events(1)...))
+	require.NoError(b, s.Drain(b.Context(), webhookName(0)))
 	require.NoError(b, s.Close(context.Background()))
-	for doc, err := range keeping.List(b.Context(), "") {
+	require.NoError(b, keeping.Close())
+}
+
+// idleWebhooks makes n more such webhooks: their messages are those of the first
+// one, under their names.
+func idleWebhooks(b *testing.B, url string, n int) {
+	js := connectNATS(b, url, jetstream.WithPublishAsyncMaxPending(1024), jetstream.WithPublishAsyncErrHandler(
+		func(_ jetstream.JetStream, _ *nats.Msg, err error) { b.Error(err) },
+	))
+	var like []*jetstream.RawStreamMsg
+	require.Eventually(b, func() bool {
+		like = messagesOf(b, js, webhookName(0))
+		return len(like) == 3 // an event, a state, a configuration; no token any more
+	}, time.Minute, time.Millisecond)
+	for i := range n {
+		for _, msg := range like {
+			next := &nats.Msg{Subject: strings.Replace(msg.Subject, webhookName(0), webhookName(i+1), 1), Data: msg.Data}
+			_, err := js.PublishMsgAsync(next, jetstream.WithStallWait(time.Minute))
+			require.NoError(b, err)
+		}
+	}
+	<-js.PublishAsyncComplete()
+}
+
+// messagesOf returns the last message of each subject that ends in the name.
+func messagesOf(b *testing.B, js jetstream.JetStream, name string) (all []*jetstream.RawStreamMsg) {
+	streams := js.StreamNames(b.Context())
+	for stream := range streams.Name() {
+		of, err := js.Stream(b.Context(), stream)
 		require.NoError(b, err)
-		if strings.HasSuffix(doc.Key, "/"+id) {
-			config = doc.Value
-		}
-	}
-	require.NotEmpty(b, config)
-	state, err := keeping.State(b.Context(), id)
-	require.NoError(b, err)
-	require.NotEmpty(b, state.Status)
-	return config, state.Status
-}
-
-// idleWebhooks makes n more such webhooks, without an endpoint.
-func idleWebhooks(b *testing.B, keeping store.Store, config, status []byte, n int) {
-	block := lines(b, 1)
-	ctx, cancel := context.WithCancel(b.Context())
-	defer cancel()
-	var delivering sync.WaitGroup
-	delivered := make(chan struct{}, idleCallers)
-	for range idleCallers {
-		delivering.Go(func() {
-			for {
-				err := deliverClaimed(ctx, keeping, status)
-				if ctx.Err() != nil {
-					return
-				}
-				if err != nil {
-					b.Error(err)
-				}
-				delivered <- struct{}{}
+		info, err := of.Info(b.Context(), jetstream.WithSubjectFilter(">"))
+		require.NoError(b, err)
+		for subject := range info.State.Subjects {
+			if strings.HasSuffix(subject, "."+name) {
+				msg, err := of.GetLastMsgForSubject(b.Context(), subject)
+				require.NoError(b, err)
+				all = append(all, msg)
 			}
-		})
-	}
-	go inTurn(idleCallers, n, func(i int) {
-		id := webhookName(i + 1)
-		_, err := keeping.Put(ctx, "webhook/"+id, config, 0)
-		if err == nil {
-			_, err = keeping.Append(ctx, id, "", block)
 		}
-		if err != nil {
-			b.Error(err)
-		}
-	})
-	for range n {
-		<-delivered
 	}
-	cancel()
-	delivering.Wait()
-}
-
-// deliverClaimed does what a session does with one event, but for the delivery.
-func deliverClaimed(ctx context.Context, keeping store.Store, status []byte) error {
-	claim, err := keeping.Claim(ctx)
-	if err != nil {
-		return err
-	}
-	batch, err := claim.Batch(ctx, store.Limits{Events: 500, Bytes: 1_000_000})
-	if err == nil {
-		err = claim.Ack(ctx, batch.ID, status, store.Limits{})
-	}
-	return errors.Join(err, claim.Release(ctx, store.Wait{}))
+	require.NoError(b, streams.Err())
+	return all
 }
 
 // settled waits until the instance does nothing any more, and returns what it

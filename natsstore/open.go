@@ -116,7 +116,8 @@ func openOn(ctx context.Context, cfg Config, conn *nats.Conn) (*natsStore, error
 
 // jetStream returns a context with the prefix of the API.
 func (s *natsStore) jetStream(options ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
-	options = append(options, jetstream.WithPublishAsyncTimeout(requestTimeout), jetstream.WithDefaultTimeout(requestTimeout))
+	timeout := s.cfg.timeout()
+	options = append(options, jetstream.WithPublishAsyncTimeout(timeout), jetstream.WithDefaultTimeout(timeout))
 	if s.apiPrefix == jetstream.DefaultAPIPrefix {
 		return jetstream.New(s.conn, options...)
 	}

@@ -20,7 +20,7 @@ import (
 
 const (
 	// requestTimeout is how long an answer may take before the request is
-	// made again.
+	// made again, if the lease is long.
 	requestTimeout = 5 * time.Second
 
 	// pullExpiry is how long a request for a token waits at the server.
@@ -29,6 +29,10 @@ const (
 	// closeTimeout is how long Close tries to give back what it holds.
 	closeTimeout = 5 * time.Second
 )
+
+// timeout is how long an answer may take before the request is made again: one
+// that is lost must not cost a claim.
+func (cfg *Config) timeout() time.Duration { return min(requestTimeout, cfg.Lease/4) }
 
 // natsStore implements store.Store.
 type natsStore struct {
@@ -108,7 +112,7 @@ func (s *natsStore) retry(ctx context.Context, request func(context.Context) err
 	backoff := retry.NewExponential(10 * time.Millisecond)
 	backoff = retry.WithMaxDuration(s.cfg.Lease, retry.WithJitterPercent(20, retry.WithCappedDuration(time.Second, backoff)))
 	err := retry.Do(ctx, backoff, func(ctx context.Context) error {
-		once, cancel := context.WithTimeout(ctx, requestTimeout)
+		once, cancel := context.WithTimeout(ctx, s.cfg.timeout())
 		defer cancel()
 		err := request(once)
 		if err != nil && ctx.Err() == nil && transient(err) {

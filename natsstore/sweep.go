@@ -139,7 +139,7 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64) (map
 		return nil, err
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.timeout())
 		defer cancel()
 		_ = s.events.DeleteConsumer(ctx, consumer.CachedInfo().Name) // otherwise it goes by itself
 	}()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -313,9 +314,9 @@ func (c *claim) Split(ctx context.Context, id string) error {
 		if len(all.items) < 2 {
 			return &store.SizeError{Field: "the batch's events", Size: len(all.items), Min: 2}
 		}
-		first := all.cut(store.Limits{Events: (len(all.items) + 1) / 2, Bytes: store.MaxBlockBytes * store.MaxBlockEvents})
+		first := all.cut(store.Limits{Events: (len(all.items) + 1) / 2, Bytes: math.MaxInt})
 		all.take(&first)
-		second := all.cut(store.Limits{Events: len(all.items), Bytes: store.MaxBlockBytes * store.MaxBlockEvents})
+		second := all.cut(store.Limits{Events: len(all.items), Bytes: math.MaxInt})
 		second.frozen.First, second.frozen.End = first.end, whole.End
 		return c.write(ctx, nil, func(d *document) error {
 			i, err := d.batch(id)

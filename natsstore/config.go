@@ -71,8 +71,8 @@ type Config struct {
 	// one Sweep, longer.
 	Retention time.Duration
 
-	// Lease is how long a claim lasts. Default [DefaultLease], at least a
-	// second. All instances must have the same, and the consumer that exists.
+	// Lease is how long a claim lasts. Default [DefaultLease], at least two
+	// seconds: a Shipper prolongs its claims every second. All instances must have the same, and the consumer that exists.
 	Lease time.Duration
 
 	// DedupWindow is for how long the stream of events remembers dedup ids.
@@ -143,7 +143,7 @@ func (cfg *Config) complete() error {
 	check(cfg.Replicas >= 0 && cfg.Replicas <= 5, "Replicas is %d, not 0 to 5", cfg.Replicas)
 	check(cfg.MaxBytes >= 0, "MaxBytes is %d, less than 0", cfg.MaxBytes)
 	check(cfg.Retention >= time.Minute, "Retention is %v, less than a minute", cfg.Retention)
-	check(cfg.Lease >= time.Second, "Lease is %v, less than a second", cfg.Lease)
+	check(cfg.Lease >= 2*time.Second, "Lease is %v, less than two seconds", cfg.Lease)
 	check(cfg.DedupWindow >= store.DedupWindow, "DedupWindow is %v, less than %v", cfg.DedupWindow, store.DedupWindow)
 	check(cfg.Sweep >= time.Second, "Sweep is %v, less than a second", cfg.Sweep)
 	check(cfg.Window >= 1 && cfg.Window <= 4096, "Window is %d, not 1 to 4096", cfg.Window)

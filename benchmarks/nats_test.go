@@ -36,10 +36,10 @@ type natsServers struct {
 }
 
 // startNATS starts so many servers, which are a cluster if they are several.
-func startNATS(b *testing.B, servers int) natsServers {
-	b.Helper()
-	dir := b.TempDir() // before the child, so that it is removed after its end
-	process := startChild(b, natsRole)
+func startNATS(tb testing.TB, servers int) natsServers {
+	tb.Helper()
+	dir := tb.TempDir() // before the child, so that it is removed after its end
+	process := startChild(tb, natsRole)
 	process.tell(natsOrder{Dir: dir, Servers: servers})
 	s := natsServers{child: process}
 	process.hear(&s.url)
@@ -129,8 +129,8 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	port := l.Addr().(*net.TCPAddr).Port
+	return port, l.Close()
 }
 
 // led tells whether there is a leader who knows all servers.

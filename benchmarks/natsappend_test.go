@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +22,7 @@ import (
 
 const (
 	natsWindow = natsstore.DefaultWindow // blocks that wait for the server's answer
-	natsStream = "raw"
+	natsStream = "plain"                 // as long as "store"
 )
 
 // BenchmarkNATSAppend is of 64 blocks under way at a time: published with nats.go
@@ -99,13 +100,13 @@ func appendInTurn(b *testing.B, url string, replicas int, blocks []store.Block, 
 }
 
 // openNATSStore opens a store and removes what it keeps in the end.
-func openNATSStore(b *testing.B, url, name string, replicas int) store.Store {
-	b.Helper()
-	s, err := natsstore.Open(b.Context(), natsConfig(url, name, replicas))
-	require.NoError(b, err)
-	b.Cleanup(func() {
-		require.NoError(b, s.Close())
-		removeStreams(b, url, name)
+func openNATSStore(tb testing.TB, url, name string, replicas int) store.Store {
+	tb.Helper()
+	s, err := natsstore.Open(tb.Context(), natsConfig(url, name, replicas))
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		require.NoError(tb, s.Close())
+		removeStreams(tb, url, name)
 	})
 	return s
 }
@@ -118,27 +119,27 @@ func natsConfig(url, name string, replicas int) natsstore.Config {
 func eventsOf(name string) string { return name + "-events" }
 
 // removeStreams removes the streams of a store.
-func removeStreams(b *testing.B, url, name string) {
-	b.Helper()
+func removeStreams(tb testing.TB, url, name string) {
+	tb.Helper()
 	ctx := context.Background()
-	js := connectNATS(b, url)
+	js := connectNATS(tb, url)
 	names := js.StreamNames(ctx)
 	var all []string
 	for stream := range names.Name() {
 		all = append(all, stream)
 	}
-	require.NoError(b, names.Err())
+	require.NoError(tb, names.Err())
 	for _, stream := range all {
 		if strings.HasPrefix(strings.TrimPrefix(stream, "KV_"), name) {
-			require.NoError(b, js.DeleteStream(ctx, stream))
+			require.NoError(tb, js.DeleteStream(ctx, stream))
 		}
 	}
 }
 
-func appendByCallers(b *testing.B, s store.Store, blocks []store.Block, webhooks []string) {
+func appendByCallers(tb testing.TB, s store.Store, blocks []store.Block, webhooks []string) {
 	inTurn(natsWindow, len(blocks), func(i int) {
-		if _, err := s.Append(b.Context(), webhooks[i%len(webhooks)], "", blocks[i]); err != nil {
-			b.Error(err)
+		if _, err := s.Append(tb.Context(), webhooks[i%len(webhooks)], "", blocks[i]); err != nil {
+			tb.Error(err)
 		}
 	})
 }
@@ -163,18 +164,18 @@ type rawNATS struct {
 	subjects []string
 }
 
-func newRawNATS(b *testing.B, url, like, name string, webhooks []string) *rawNATS {
-	b.Helper()
-	js := connectNATS(b, url, jetstream.WithPublishAsyncMaxPending(natsWindow), jetstream.WithPublishAsyncErrHandler(
-		func(_ jetstream.JetStream, _ *nats.Msg, err error) { b.Error(err) },
+func newRawNATS(tb testing.TB, url, like, name string, webhooks []string) *rawNATS {
+	tb.Helper()
+	js := connectNATS(tb, url, jetstream.WithPublishAsyncMaxPending(natsWindow), jetstream.WithPublishAsyncErrHandler(
+		func(_ jetstream.JetStream, _ *nats.Msg, err error) { tb.Error(err) },
 	))
-	events, err := js.Stream(b.Context(), eventsOf(like))
-	require.NoError(b, err)
+	events, err := js.Stream(tb.Context(), eventsOf(like))
+	require.NoError(tb, err)
 	cfg := events.CachedInfo().Config
 	cfg.Name, cfg.Subjects = name, []string{strings.Replace(cfg.Subjects[0], like, name, 1)}
-	_, err = js.CreateStream(b.Context(), cfg)
-	require.NoError(b, err)
-	b.Cleanup(func() { removeStreams(b, url, name) })
+	_, err = js.CreateStream(tb.Context(), cfg)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { removeStreams(tb, url, name) })
 	r := &rawNATS{js: js}
 	for _, webhook := range webhooks {
 		r.subjects = append(r.subjects, strings.Replace(cfg.Subjects[0], "*", webhook, 1))
@@ -182,39 +183,39 @@ func newRawNATS(b *testing.B, url, like, name string, webhooks []string) *rawNAT
 	return r
 }
 
-func connectNATS(b *testing.B, url string, options ...jetstream.JetStreamOpt) jetstream.JetStream {
-	b.Helper()
+func connectNATS(tb testing.TB, url string, options ...jetstream.JetStreamOpt) jetstream.JetStream {
+	tb.Helper()
 	conn, err := nats.Connect(url)
-	require.NoError(b, err)
-	b.Cleanup(conn.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(conn.Close)
 	js, err := jetstream.New(conn, options...)
-	require.NoError(b, err)
+	require.NoError(tb, err)
 	return js
 }
 
 // publish publishes all blocks and waits until the last is acknowledged, as
 // fast as one caller can.
-func (r *rawNATS) publish(b *testing.B, blocks []store.Block) {
+func (r *rawNATS) publish(tb testing.TB, blocks []store.Block) {
 	for i, block := range blocks {
 		if _, err := r.send(i, block); err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	<-r.js.PublishAsyncComplete()
 }
 
 // publishByCallers does so for callers that wait for the acknowledgement of each.
-func (r *rawNATS) publishByCallers(b *testing.B, blocks []store.Block) {
+func (r *rawNATS) publishByCallers(tb testing.TB, blocks []store.Block) {
 	inTurn(natsWindow, len(blocks), func(i int) {
 		future, err := r.send(i, blocks[i])
 		if err != nil {
-			b.Error(err)
+			tb.Error(err)
 			return
 		}
 		select {
 		case <-future.Ok():
 		case err = <-future.Err():
-			b.Error(err)
+			tb.Error(err)
 		}
 	})
 }
@@ -240,4 +241,38 @@ func rawBlock(block store.Block) []byte {
 		data = append(data, event...)
 	}
 	return data
+}
+
+// The comparison is fair only if both write the same to streams of the same
+// configuration.
+func TestNATSAppendersWriteTheSame(t *testing.T) {
+	t.Parallel()
+	const name = "webhook-1"
+	url := startNATS(t, 1).url
+	events := openNATSStore(t, url, "store", 1)
+	raw := newRawNATS(t, url, "store", natsStream, []string{name})
+	blocks := []store.Block{lines(t, 100), lines(t, 1)}
+	for _, block := range blocks {
+		_, err := events.Append(t.Context(), name, "", block)
+		require.NoError(t, err)
+	}
+	raw.publishByCallers(t, blocks[:1])
+	raw.publishByCallers(t, blocks[1:])
+	js := connectNATS(t, url)
+	ours, err := js.Stream(t.Context(), eventsOf("store"))
+	require.NoError(t, err)
+	theirs, err := js.Stream(t.Context(), natsStream)
+	require.NoError(t, err)
+	for seq := range uint64(len(blocks)) {
+		want, err := ours.GetMsg(t.Context(), seq+1)
+		require.NoError(t, err)
+		got, err := theirs.GetMsg(t.Context(), seq+1)
+		require.NoError(t, err)
+		require.Equal(t, want.Data, got.Data)
+		require.Equal(t, slices.Sorted(maps.Keys(want.Header)), slices.Sorted(maps.Keys(got.Header)))
+		require.Equal(t, want.Subject, strings.Replace(got.Subject, natsStream, "store", 1))
+	}
+	want, got := ours.CachedInfo().Config, theirs.CachedInfo().Config
+	got.Name, got.Subjects = want.Name, want.Subjects
+	require.Equal(t, want, got)
 }

@@ -42,6 +42,7 @@ func idle(b *testing.B, webhooks int) {
 	instance := startInstance(b, instanceOrder{NATS: nats.url, Receiver: hello})
 	one := settled(instance)
 	instance.stop()
+	before := nats.usage()
 	idleWebhooks(b, nats.url, webhooks-1)
 
 	began := time.Now()
@@ -54,6 +55,8 @@ func idle(b *testing.B, webhooks int) {
 	b.ReportMetric(float64(all.Heap)/(1<<20), "heap-MiB")
 	b.ReportMetric(float64(all.RSS)/(1<<20), "rss-MiB")
 	server := nats.usage()
+	b.ReportMetric(float64(before.Heap)/(1<<20), "server-heap-of-one-MiB")
+	b.ReportMetric(float64(before.RSS)/(1<<20), "server-rss-of-one-MiB")
 	b.ReportMetric(float64(server.Heap)/(1<<20), "server-heap-MiB")
 	b.ReportMetric(float64(server.RSS)/(1<<20), "server-rss-MiB")
 }

@@ -82,7 +82,7 @@ func beInstance(in *json.Decoder, out *json.Encoder) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	i := &instance{all: events(eventCount)}
 	if i.s, err = newEngineOver(store, to, engine.Config{Hooks: []engine.Hook{i}}); err != nil {
 		return err

@@ -40,13 +40,6 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	select {
-	case s.window <- struct{}{}:
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
-	case <-s.closing.Done():
-		return 0, store.ErrClosed
-	}
 	key := escape(stream)
 	msg := &nats.Msg{Subject: s.cfg.eventsPrefix() + key, Data: encodeBlock(block, size)}
 	if dedupID != "" {
@@ -78,43 +71,13 @@ func (s *natsStore) fits(field string, size int) error {
 	return &store.SizeError{Field: field + ", with what NATS is to know of them", Size: size, Max: room}
 }
 
-// publish publishes a block until it is stored. It has a place in the window,
-// and gives it back.
-func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (seq uint64, err error) {
-	pending := false // an answer is still to come, and gives the place back
-	defer func() {
-		if !pending {
-			<-s.window
-		}
-	}()
-	runtime.Gosched() // others that were answered just now are sent in the same write
+// publish publishes a block until it is stored.
+func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
+	dedup, open := msg.Header != nil, false // open: a try may have stored it
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		again := *msg // the library writes a reply subject into it
-		future, err := s.js.PublishMsgAsync(&again)
-		if err != nil {
-			return 0, refused(err, false)
-		}
-		var ack *jetstream.PubAck
-		select {
-		case ack = <-future.Ok():
-		case err = <-future.Err():
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-			pending = true
-		case <-s.closing.Done():
-			err = store.ErrClosed
-			pending = true
-		}
+		ack, sent, err := s.once(ctx, msg)
+		open = open || sent
 		switch {
-		case pending:
-			s.spawn(func() {
-				select {
-				case <-future.Ok():
-				case <-future.Err(): //nolint:errcheck // nobody is interested any more
-				}
-				<-s.window
-			})
-			return 0, err
 		case err == nil && !ack.Duplicate:
 			return ack.Sequence, nil
 		case err == nil:
@@ -126,13 +89,55 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (seq uint64, err
 			id := msg.Header.Get(jetstream.MsgIDHeader)
 			msg.Header.Set(jetstream.MsgIDHeader, id+"+"+strconv.FormatUint(ack.Sequence, 10))
 			continue
-		case msg.Header == nil || !transient(err):
-			return 0, refused(err, true)
+		case ctx.Err() != nil || s.closing.Err() != nil:
+			return 0, err
+		case !dedup || !open || !transient(err):
+			return 0, refused(err, open)
 		}
 		if err := s.sleep(ctx, wait); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// once publishes a block, when there is a place in the window, and waits for the
+// answer. It tells whether an error leaves open if the block is stored. When ctx or
+// the store ends first, the place stays taken until there is an answer.
+func (s *natsStore) once(ctx context.Context, msg *nats.Msg) (ack *jetstream.PubAck, sent bool, err error) {
+	select {
+	case s.window <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	case <-s.closing.Done():
+		return nil, false, store.ErrClosed
+	}
+	runtime.Gosched() // others that were answered just now are sent in the same write
+	again := *msg     // the library writes a reply subject into it
+	future, err := s.js.PublishMsgAsync(&again)
+	if err != nil {
+		<-s.window
+		return nil, false, err
+	}
+	select {
+	case ack = <-future.Ok():
+		<-s.window
+		return ack, true, nil
+	case err = <-future.Err():
+		<-s.window
+		return nil, !errors.Is(err, jetstream.ErrNoStreamResponse), err
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-s.closing.Done():
+		err = store.ErrClosed
+	}
+	s.spawn(func() {
+		select {
+		case <-future.Ok():
+		case <-future.Err(): //nolint:errcheck // nobody is interested any more
+		}
+		<-s.window
+	})
+	return nil, true, err
 }
 
 // there tells whether the subject still has the message.
@@ -150,15 +155,15 @@ func (s *natsStore) sleep(ctx context.Context, d time.Duration) error {
 	return s.do(ctx, func(ctx context.Context) error { return store.SystemClock{}.Sleep(ctx, d) })
 }
 
-// refused returns the error of Append for one of NATS, after the block was
-// sent or before.
-func refused(err error, sent bool) error {
+// refused returns the error of Append for one of NATS; open tells that the block
+// may be stored all the same.
+func refused(err error, open bool) error {
 	switch code := apiCode(err); {
 	case code == errStoreFailed || code == errInsufficient || code == errNoStorage:
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
 	case errors.Is(err, nats.ErrConnectionClosed):
 		return store.ErrClosed
-	case transient(err) && (!sent || errors.Is(err, jetstream.ErrNoStreamResponse)):
+	case transient(err) && !open:
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	case transient(err):
 		return fmt.Errorf("natsstore: there is no answer, the block may be kept or not: %w", err)

@@ -206,24 +206,24 @@ func (c *claim) Batch(ctx context.Context, limits store.Limits) (batch store.Bat
 	return batch, nil
 }
 
+// errChanged tells that the document is another: a call that had failed has
+// written it nevertheless.
+var errChanged = errors.New("the state was changed by a call that had failed")
+
 // next returns the next batch.
 func (c *claim) next(ctx context.Context, limits store.Limits) (store.Batch, error) {
 	if b := c.ready; b != nil {
 		c.ready = nil
 		return *b, nil
 	}
-	for i := 0; i < len(c.doc.Frozen); i++ {
-		f := &c.doc.Frozen[i]
-		if f.Acked || c.returned[f.ID] {
-			continue
-		}
-		b, err := c.again(ctx, i)
-		if err != nil || len(b.Events) > 0 {
-			return b, err
-		}
-		i = -1 // all of it is lost, and the document is another
-	}
 	for {
+		if i := slices.IndexFunc(c.doc.Frozen, func(f frozen) bool { return !f.Acked && !c.returned[f.ID] }); i >= 0 {
+			b, err := c.again(ctx, i)
+			if err != nil || len(b.Events) > 0 {
+				return b, err
+			}
+			continue // all of it is lost, and the document is another
+		}
 		if err := c.look(ctx, c.s, c.stream, c.doc.end(), limits); err != nil {
 			return store.Batch{}, err
 		}
@@ -233,13 +233,15 @@ func (c *claim) next(ctx context.Context, limits store.Limits) (store.Batch, err
 		}
 		before := c.rev
 		err := c.write(ctx, nil, func(d *document) error {
-			if c.rev != before { // it is another document: nothing of it was read
-				made = cut{}
-				return nil
+			if c.rev != before {
+				return errChanged
 			}
 			d.freeze(&made)
 			return nil
 		}, func() { c.take(&made) })
+		if errors.Is(err, errChanged) {
+			continue // it may have a batch that comes first
+		}
 		if err != nil {
 			return store.Batch{}, err
 		}
@@ -401,7 +403,7 @@ func (c *claim) Skip(ctx context.Context, before time.Time, status []byte) (skip
 		rev := c.rev
 		return c.write(ctx, status, func(d *document) error {
 			if c.rev != rev {
-				return fmt.Errorf("%w: its state was changed by a call that had failed", store.ErrUnavailable)
+				return fmt.Errorf("%w: %w", store.ErrUnavailable, errChanged)
 			}
 			*d = next
 			return nil

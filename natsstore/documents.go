@@ -153,7 +153,7 @@ func (s *natsStore) list(ctx context.Context, prefix string) ([]store.Document, 
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = watcher.Stop() }()
+	defer stop(watcher)
 	var docs []store.Document
 	for {
 		select {
@@ -181,6 +181,14 @@ func (s *natsStore) watcher(ctx context.Context, prefix string, options ...jetst
 		return err
 	})
 	return w, err
+}
+
+// stop ends a watcher. The library waits until somebody has taken what it
+// already has.
+func stop(watcher jetstream.KeyWatcher) {
+	_ = watcher.Stop()
+	for range watcher.Updates() { // it is closed then
+	}
 }
 
 // changeOf returns the change of a document whose key begins with the prefix.
@@ -222,7 +230,7 @@ func (s *natsStore) watch(ctx context.Context, prefix string, yield func(store.C
 	if err != nil {
 		return err
 	}
-	defer func() { _ = watcher.Stop() }()
+	defer stop(watcher)
 	first := true
 	for {
 		select {

@@ -84,7 +84,7 @@ func (s *natsStore) page(ctx context.Context, subject string, from store.From) (
 	}
 	// A follower may not have the last ones yet, and a part of an answer may
 	// be lost: that this is all only the leader knows.
-	for {
+	for size := 0; ; {
 		request := getRequest{Seq: max(from.Position.Seq, 1), Next: subject}
 		switch {
 		case len(items) > 0:
@@ -97,7 +97,7 @@ func (s *natsStore) page(ctx context.Context, subject string, from store.From) (
 			return items, 0, err
 		}
 		items = appendItems(items, msg)
-		if len(items) >= getMessages {
+		if size += len(msg.Data); size >= getBytes || len(items) >= getMessages {
 			return items, 1, nil
 		}
 	}

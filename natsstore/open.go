@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ func open(ctx context.Context, cfg Config) (*natsStore, error) {
 		return nil, context.Cause(ctx)
 	}
 	conn, err := nats.Connect(cfg.URL, append(cfg.connection(ctx), cfg.Options...)...)
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		err = errors.New("the URL is not valid") // its error may show a password
+	}
 	if err != nil {
 		return nil, fmt.Errorf("natsstore: connecting: %w", err)
 	}
@@ -61,6 +65,7 @@ func (cfg *Config) connection(ctx context.Context) []nats.Option {
 		nats.Name("auditlog"),
 		nats.Timeout(timeout),
 		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // credentials may be wrong for a while, when they are exchanged
 		nats.ReconnectWait(500 * time.Millisecond),
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(10 * time.Second),
@@ -103,7 +108,7 @@ func openOn(ctx context.Context, cfg Config, conn *nats.Conn) (*natsStore, error
 	if s.ringer, err = newRinger(s); err != nil {
 		return nil, err
 	}
-	messages, err := s.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+	messages, err := s.pull()
 	if err != nil {
 		return nil, fmt.Errorf("natsstore: consumer %s: %w", consumerName, err)
 	}

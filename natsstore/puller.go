@@ -35,6 +35,11 @@ func newPuller(s *natsStore, messages jetstream.MessagesContext) *puller {
 	return &puller{s: s, messages: messages, some: make(chan struct{}, 1)}
 }
 
+// pull begins to fetch, one token at a time.
+func (s *natsStore) pull() (jetstream.MessagesContext, error) {
+	return s.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
+}
+
 // run fetches until the store is closed. A token that nobody waits for any more
 // goes back.
 func (p *puller) run() {
@@ -103,9 +108,13 @@ func (p *puller) hand(msg jetstream.Msg) {
 
 // rest gives back what the server has sent in vain.
 func (p *puller) rest() {
+	if !p.s.conn.IsConnected() {
+		p.messages.Stop() // to drain would wait for an answer
+		return
+	}
 	p.messages.Drain()
 	for {
-		msg, err := p.messages.Next()
+		msg, err := p.messages.Next(jetstream.NextMaxWait(closeTimeout))
 		if err != nil {
 			return
 		}
@@ -121,7 +130,7 @@ func (p *puller) restart() {
 			return
 		}
 		p.messages.Stop()
-		messages, err := p.s.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+		messages, err := p.s.pull()
 		if err == nil {
 			p.messages = messages
 			return
@@ -182,7 +191,13 @@ func (s *natsStore) Claim(ctx context.Context) (c store.Claim, err error) {
 			}
 			taken, err := s.take(ctx, t)
 			if err != nil {
-				_ = t.msg.Nak() // for another try
+				// For another try. A stream whose document cannot be read must not
+				// come first each time.
+				if ctx.Err() != nil || errors.Is(err, store.ErrUnavailable) {
+					_ = t.msg.Nak()
+				} else {
+					_ = t.msg.NakWithDelay(s.cfg.Lease)
+				}
 				return err
 			}
 			if taken != nil {
@@ -243,8 +258,15 @@ func (c *claim) fence(ctx context.Context) (bool, error) {
 			}
 		}
 		switch {
-		case !c.alive() || d.Token > c.token.seq:
+		case !c.alive():
 			return false, nil // it took too long, the token is handed out again
+		case d.Token > c.token.seq:
+			// There is a later token; unless the servers have lost the last ones,
+			// with their power, and count from before them.
+			last, err := c.s.last(ctx, c.s.cfg.tokensStream(), c.s.cfg.tokensPrefix()+escape(c.stream))
+			if err != nil || last != c.token.seq {
+				return false, err
+			}
 		case d.held(c.token.seq):
 			if c.token.delivered == 1 {
 				return false, nil

@@ -7,8 +7,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/seed-6bcf82c5/auditlog/store"
 )
 
 const (
@@ -35,6 +33,7 @@ type ringer struct {
 	flying  int             // published, not answered
 	cooling []cooling       // in the order in which they were published
 	stopped bool
+	halt    chan struct{} // closed when it is
 }
 
 // ring is what is known of a stream.
@@ -51,7 +50,7 @@ type cooling struct {
 }
 
 func newRinger(s *natsStore) (*ringer, error) {
-	r := &ringer{s: s, streams: map[string]ring{}}
+	r := &ringer{s: s, streams: map[string]ring{}, halt: make(chan struct{})}
 	r.changed.L = &r.mu
 	var err error
 	r.js, err = s.jetStream(
@@ -144,15 +143,17 @@ func (r *ringer) answered(msg *nats.Msg, err error) {
 func (r *ringer) cool() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.cooling) > 0 {
-		wait := time.Until(r.cooling[0].until)
-		if wait > 0 && !r.stopped {
+	for len(r.cooling) > 0 && !r.stopped {
+		if wait := time.Until(r.cooling[0].until); wait > 0 {
 			r.mu.Unlock()
-			_ = store.SystemClock{}.Sleep(r.s.closing, wait)
-			r.mu.Lock()
-			if r.s.closing.Err() == nil {
-				continue // flush may have been faster
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-r.halt:
+				timer.Stop()
 			}
+			r.mu.Lock()
+			continue
 		}
 		r.cooled()
 	}
@@ -160,9 +161,6 @@ func (r *ringer) cool() {
 
 // cooled takes the first of those that are cooling.
 func (r *ringer) cooled() {
-	if len(r.cooling) == 0 {
-		return
-	}
 	stream := r.cooling[0].stream
 	r.cooling = r.cooling[1:]
 	k := r.streams[stream]
@@ -208,5 +206,6 @@ func (r *ringer) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopped = true
+	close(r.halt)
 	r.changed.Broadcast()
 }

@@ -26,6 +26,11 @@ const (
 	// pullExpiry is how long a request for a token waits at the server.
 	pullExpiry = 30 * time.Second
 
+	// pullHeartbeat is how often the server says that it still knows of that
+	// request; it is made again after two of them. A server that dies tells
+	// nobody that its requests are gone.
+	pullHeartbeat = 2 * time.Second
+
 	// closeTimeout is how long Close tries to give back what it holds.
 	closeTimeout = 5 * time.Second
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -58,7 +59,16 @@ func (s *natsStore) sweepOnce(ctx context.Context, done sweeps, rev uint64) (uin
 		return 0, err
 	}
 	now := info.TimeStamp
-	if err := s.findOrphans(ctx, done.Orphans, info.State.LastSeq); err != nil {
+	told := time.Now()
+	busy := func() error { // the others see that it goes on
+		if time.Since(told) < s.cfg.Sweep/4 {
+			return nil
+		}
+		told = time.Now()
+		rev, err = s.putSweeps(ctx, done, rev)
+		return err
+	}
+	if err := s.findOrphans(ctx, done.Orphans, info.State.LastSeq, busy); err != nil {
 		return 0, err
 	}
 	// A holder may remove a token just before it dies, of an event that came while
@@ -66,7 +76,7 @@ func (s *natsStore) sweepOnce(ctx context.Context, done sweeps, rev uint64) (uin
 	// ended.
 	done.Orphans = now.Add(-s.cfg.Lease - s.cfg.Lease/4)
 	if now.Sub(done.Expired) >= min(s.cfg.Retention/64, time.Hour) {
-		if err := s.expire(ctx, now.Add(-s.cfg.Retention), &info.State); err != nil {
+		if err := s.expire(ctx, now.Add(-s.cfg.Retention), &info.State, busy); err != nil {
 			return 0, err
 		}
 		done.Expired = now
@@ -91,9 +101,10 @@ func (s *natsStore) eventsInfo(ctx context.Context) (info *jetstream.StreamInfo,
 }
 
 // findOrphans publishes tokens for streams that have events since the time, up
-// to the sequence, and no token: whoever appended them died in between.
-func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64) error {
-	recent, err := s.recent(ctx, since, to)
+// to the sequence, and no token: whoever appended them died in between. It calls
+// busy often.
+func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64, busy func() error) error {
+	recent, err := s.recent(ctx, since, to, busy)
 	if err != nil || len(recent) == 0 {
 		return err
 	}
@@ -104,6 +115,9 @@ func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64)
 	for stream := range recent {
 		if _, ok := tokens[stream]; ok {
 			continue
+		}
+		if err := busy(); err != nil {
+			return err
 		}
 		unsent, err := s.unsent(ctx, stream)
 		if err == nil && unsent {
@@ -123,7 +137,7 @@ func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64)
 
 // recent returns the streams with events since the time, up to the sequence. It
 // reads headers only.
-func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64) (map[string]struct{}, error) {
+func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64, busy func() error) (map[string]struct{}, error) {
 	cfg := jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, HeadersOnly: true, MemoryStorage: true, Replicas: 1,
 		InactiveThreshold: time.Minute, DeliverPolicy: jetstream.DeliverAllPolicy,
@@ -145,7 +159,14 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64) (map
 	}()
 	streams := map[string]struct{}{}
 	prefix := s.cfg.eventsPrefix()
+	rest := getRequest{StartTime: cfg.OptStartTime, Next: prefix + "*"}
+	if since.IsZero() {
+		rest.Seq = 1
+	}
 	for left := consumer.CachedInfo().NumPending; left > 0; {
+		if err := busy(); err != nil {
+			return nil, err
+		}
 		batch, err := consumer.Fetch(int(min(left, 1000)), jetstream.FetchMaxWait(requestTimeout))
 		if err != nil {
 			return nil, err
@@ -163,6 +184,7 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64) (map
 				streams[stream] = struct{}{}
 			}
 			left, some = meta.NumPending, true
+			rest.Seq, rest.StartTime = meta.Sequence.Stream+1, nil
 		}
 		if err := batch.Error(); err != nil {
 			return nil, err
@@ -171,12 +193,17 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64) (map
 			return nil, jetstream.ErrNoStreamResponse
 		}
 	}
-	return streams, nil
+	// The consumer may live on a server that does not have the last ones yet.
+	msg, err := s.get(ctx, s.cfg.eventsStream(), rest)
+	if err == nil && msg != nil && msg.Sequence <= to {
+		err = fmt.Errorf("%w: a follower lacks events from sequence %d on", store.ErrUnavailable, msg.Sequence)
+	}
+	return streams, err
 }
 
 // expire removes the events before the time. Those that are unsent become a gap
 // first; those of claimed streams stay, and everything behind them.
-func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstream.StreamState) error {
+func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstream.StreamState, busy func() error) error {
 	if state.Msgs == 0 || !state.FirstTime.Before(before) {
 		return nil
 	}
@@ -192,9 +219,12 @@ func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstre
 	if err != nil {
 		return err
 	}
-	limit := to
+	limit := to // times may go back where another server became the leader; sequences do not
 	for stream := range streams {
-		first, err := s.expireStream(ctx, stream, before, limit)
+		if err := busy(); err != nil {
+			return err
+		}
+		first, err := s.expireStream(ctx, stream, limit)
 		if err != nil {
 			return err
 		}
@@ -205,10 +235,10 @@ func (s *natsStore) expire(ctx context.Context, before time.Time, state *jetstre
 	})
 }
 
-// expireStream makes a gap of the stream's unsent events before the time, if
+// expireStream makes a gap of the stream's unsent events before the sequence, if
 // nobody claims it. It returns the sequence of its first event that has to
 // stay, at most limit.
-func (s *natsStore) expireStream(ctx context.Context, stream string, before time.Time, limit uint64) (uint64, error) {
+func (s *natsStore) expireStream(ctx context.Context, stream string, limit uint64) (uint64, error) {
 	key := escape(stream)
 	d, rev, err := s.load(ctx, stream)
 	if err != nil {
@@ -222,7 +252,7 @@ func (s *natsStore) expireStream(ctx context.Context, stream string, before time
 	if err != nil || d.held(token) {
 		return first.Sequence, err
 	}
-	g, err := s.passed(ctx, stream, &d, before)
+	g, err := s.passed(ctx, stream, &d, limit)
 	if err != nil || g.Events == 0 {
 		return limit, err
 	}
@@ -239,15 +269,15 @@ func (s *natsStore) expireStream(ctx context.Context, stream string, before time
 	return limit, nil
 }
 
-// passed moves the document over the events before the time, and returns what
-// they were. A frozen batch may lose a part.
-func (s *natsStore) passed(ctx context.Context, stream string, d *document, before time.Time) (g store.Gap, err error) {
+// passed moves the document over the events before the sequence, and returns
+// what they were. A frozen batch may lose a part.
+func (s *natsStore) passed(ctx context.Context, stream string, d *document, limit uint64) (g store.Gap, err error) {
 	kept := append([]frozen{}, d.Frozen...)
 	for it, err := range s.items(ctx, stream, store.From{Position: d.Next}) {
 		if err != nil {
 			return store.Gap{}, err
 		}
-		if !it.Time.Before(before) {
+		if it.Position.Seq >= limit {
 			if len(kept) > 0 && kept[0].First == d.Next {
 				kept[0].Time = it.Time
 			}

@@ -194,12 +194,13 @@ func TestExpiredInPart(t *testing.T) {
 	require.NoError(t, err)
 	info, err := s.eventsInfo(t.Context())
 	require.NoError(t, err)
+	idle := func() error { return nil }
 
 	// Not as long as it is claimed.
-	require.NoError(t, s.expire(t.Context(), times[2], &info.State))
+	require.NoError(t, s.expire(t.Context(), times[2], &info.State, idle))
 	require.NoError(t, c.Save(t.Context(), nil))
 	require.NoError(t, c.Release(t.Context(), store.Wait{After: store.UntilWoken}))
-	require.NoError(t, s.expire(t.Context(), times[2], &info.State))
+	require.NoError(t, s.expire(t.Context(), times[2], &info.State, idle))
 
 	state, err := s.State(t.Context(), "w")
 	require.NoError(t, err)

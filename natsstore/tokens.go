@@ -46,17 +46,14 @@ func (s *natsStore) requeue(stream string, seq uint64) {
 func (s *natsStore) drop(ctx context.Context, stream string, seq uint64) error {
 	err := s.retry(ctx, func(ctx context.Context) error { return s.tokens.DeleteMsg(ctx, seq) })
 	if err != nil && apiCode(err) != errMessageDelete && !errors.Is(err, jetstream.ErrMsgNotFound) && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		return err
-	}
-	unsent, err := s.unsent(ctx, stream)
-	if err != nil {
 		s.ringer.ring(stream) // nobody knows
 		return err
 	}
-	if unsent {
+	unsent, err := s.unsent(ctx, stream)
+	if err != nil || unsent {
 		s.ringer.ring(stream)
 	}
-	return nil
+	return err
 }
 
 // unsent tells whether a stream has work.

@@ -1,0 +1,165 @@
+package natsstore
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-6bcf82c5/auditlog/natsstore/internal/natstest"
+	"github.com/seed-6bcf82c5/auditlog/store"
+)
+
+// endsMeanwhile is a context that ends after an answer has come, just before
+// anybody looks.
+type endsMeanwhile struct{ context.Context } //nolint:containedctx // it is one
+
+func (endsMeanwhile) Done() <-chan struct{} { return nil }
+func (endsMeanwhile) Err() error            { return context.Canceled }
+
+// A block gives its place in the window back, however its publishing ends.
+func TestWindowIsGivenBack(t *testing.T) {
+	t.Parallel()
+	s := opened(t, config(t, single(t), 1))
+	unheard := nats.NewMsg(s.cfg.Subject + ".nobody.listens")
+	_, err := s.publish(endsMeanwhile{t.Context()}, unheard)
+	require.Error(t, err)
+	require.Empty(t, s.window)
+	_, err = s.publish(t.Context(), unheard)
+	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.Empty(t, s.window)
+}
+
+// proxy stands between a store and a server.
+type proxy struct {
+	listener net.Listener
+	server   string
+
+	mu    sync.Mutex
+	mute  bool // nothing that the server says passes
+	down  bool // nobody can connect
+	conns []net.Conn
+}
+
+func newProxy(t *testing.T, c *natstest.Cluster) *proxy {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &proxy{listener: l, server: c.Server(0).Addr().String()}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() { p.serve(client) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.cut(true)
+		running.Wait()
+	})
+	return p
+}
+
+func (p *proxy) url() string { return "nats://" + p.listener.Addr().String() }
+
+// serve passes on what both sides say.
+func (p *proxy) serve(client net.Conn) {
+	defer func() { _ = client.Close() }()
+	server, err := (&net.Dialer{}).Dial("tcp", p.server)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	p.mu.Lock()
+	if p.down {
+		p.mu.Unlock()
+		return
+	}
+	p.conns = append(p.conns, client, server)
+	p.mu.Unlock()
+	var up sync.WaitGroup
+	up.Go(func() { _, _ = io.Copy(server, client) })
+	_, _ = io.Copy(writer(func(b []byte) (int, error) {
+		p.mu.Lock()
+		mute := p.mute
+		p.mu.Unlock()
+		if mute {
+			return len(b), nil
+		}
+		return client.Write(b)
+	}), server)
+	_ = client.Close()
+	up.Wait()
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
+
+// silence lets nothing pass any more that the server says.
+func (p *proxy) silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mute = true
+}
+
+// cut ends all connections, and tells whether new ones can be made.
+func (p *proxy) cut(down bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mute, p.down = false, down
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+	p.conns = nil
+}
+
+// store.ErrUnavailable tells that the block was not kept. So Append may not
+// return it after a try that has stored the block, the answer to which was lost with the
+// connection: it goes on until it knows.
+func TestAppendWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	p := newProxy(t, single(t))
+	cfg := config(t, single(t), 1)
+	direct, err := open(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, direct.Close()) })
+	cfg.URL, cfg.Options = p.url(), []nats.Option{nats.ReconnectWait(10 * time.Millisecond)}
+	s, err := open(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+
+	p.silence()
+	type result struct {
+		seq uint64
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		seq, err := s.Append(t.Context(), "w", "id", store.Block{[]byte("event")})
+		done <- result{seq, err}
+	}()
+	var stored uint64
+	require.Eventually(t, func() bool {
+		var err error
+		stored, err = direct.last(t.Context(), cfg.eventsStream(), cfg.eventsPrefix()+"w")
+		return err == nil && stored > 0
+	}, time.Minute, time.Millisecond)
+	p.cut(true)
+	require.Eventually(t, func() bool { return !s.conn.IsConnected() }, time.Minute, time.Millisecond)
+	_, err = s.Append(t.Context(), "other", "id", store.Block{[]byte("event")})
+	require.ErrorIs(t, err, store.ErrUnavailable)
+	p.cut(false)
+	r := <-done
+	require.NoError(t, r.err)
+	require.Equal(t, stored, r.seq)
+}

@@ -1,0 +1,66 @@
+package natsstore
+
+import (
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-6bcf82c5/auditlog/natsstore/internal/natstest"
+	"github.com/seed-6bcf82c5/auditlog/store"
+)
+
+// A URL with a mistake in it may have a password in it as well.
+func TestOpenErrorsHideThePassword(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"nats://user:secret@host:99x",
+		"nats://user:%secret@host:4222",
+		"nats://host:4222,nats://user:se cret@ho st:4222",
+	} {
+		_, err := Open(t.Context(), Config{URL: url})
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "cret")
+	}
+}
+
+// The connection outlives servers that refuse the credentials for a while.
+func TestReconnectAfterRefusals(t *testing.T) {
+	t.Parallel()
+	c, err := natstest.Start(t.TempDir(), 1, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Stop()) })
+	refused := make(chan struct{}, 100)
+	cfg := config(t, c, 1)
+	cfg.Options = []nats.Option{
+		nats.ReconnectWait(10 * time.Millisecond),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, _ error) { refused <- struct{}{} }),
+	}
+	s := opened(t, cfg)
+	_, port, err := net.SplitHostPort(c.Server(0).Addr().String())
+	require.NoError(t, err)
+	number, err := strconv.Atoi(port)
+	require.NoError(t, err)
+
+	c.StopOne(0)
+	other, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: number, Username: "somebody", Password: "else", NoLog: true, NoSigs: true,
+	})
+	require.NoError(t, err)
+	other.Start()
+	for range 2 { // the library would give up then
+		<-refused
+	}
+	other.Shutdown()
+	other.WaitForShutdown()
+	require.NoError(t, c.StartOne(0))
+
+	require.Eventually(t, func() bool {
+		_, err := s.Append(t.Context(), "w", "id", store.Block{[]byte("event")})
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+}

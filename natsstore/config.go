@@ -26,7 +26,8 @@ const (
 // Config is that of a store. Only URL must be set.
 type Config struct {
 	// URL is the addresses of the NATS servers, separated by commas, as
-	// nats.Connect takes them: nats://host:4222 or tls://host:4222.
+	// nats.Connect takes them: nats://host:4222 or tls://host:4222. It holds no
+	// credentials, for it may be logged: they belong into the options.
 	URL string
 
 	// Options are those of the connection: credentials, TLS, a name and the
@@ -135,6 +136,7 @@ func (cfg *Config) complete() error {
 		}
 	}
 	check(cfg.URL != "", "URL is empty")
+	check(!strings.Contains(cfg.URL, "@"), "URL holds credentials; give them as an option such as nats.UserInfo")
 	check(cfg.Domain == "" || cfg.APIPrefix == "", "Domain and APIPrefix are both set")
 	check(cfg.Domain == "" || names.MatchString(cfg.Domain), "Domain %q is not 1 to 32 letters, digits, '-' or '_'", cfg.Domain)
 	check(cfg.APIPrefix == "" || prefixes.MatchString(cfg.APIPrefix), "APIPrefix %q is no subject", cfg.APIPrefix)

@@ -84,4 +84,54 @@
 // Backlogs beyond 4 096 events or a megabyte are estimates. Store.Total, which a
 // Shipper asks at most every ten seconds as long as its limits are far, costs a
 // few requests for each webhook that has a backlog.
+//
+// # Permissions
+//
+// A user who may do nothing else needs to publish to these subjects, here with
+// the default name and subject:
+//
+//	auditlog.ev.*
+//	auditlog.work.*
+//	$KV.auditlog-states.>
+//	$KV.auditlog-documents.>
+//	$JS.ACK.auditlog-tokens.shippers.>
+//	$JS.FC.KV_auditlog-documents.>
+//	$JS.API.STREAM.INFO.auditlog-events
+//	$JS.API.STREAM.INFO.auditlog-tokens
+//	$JS.API.STREAM.INFO.KV_auditlog-states
+//	$JS.API.STREAM.INFO.KV_auditlog-documents
+//	$JS.API.STREAM.MSG.GET.auditlog-events
+//	$JS.API.STREAM.MSG.GET.auditlog-tokens
+//	$JS.API.STREAM.MSG.GET.KV_auditlog-states
+//	$JS.API.STREAM.MSG.GET.KV_auditlog-documents
+//	$JS.API.DIRECT.GET.auditlog-events
+//	$JS.API.STREAM.MSG.DELETE.auditlog-tokens
+//	$JS.API.STREAM.PURGE.auditlog-events
+//	$JS.API.STREAM.PURGE.KV_auditlog-states
+//	$JS.API.CONSUMER.INFO.auditlog-tokens.shippers
+//	$JS.API.CONSUMER.MSG.NEXT.auditlog-tokens.shippers
+//	$JS.API.CONSUMER.CREATE.auditlog-events.*
+//	$JS.API.CONSUMER.MSG.NEXT.auditlog-events.*
+//	$JS.API.CONSUMER.DELETE.auditlog-events.*
+//	$JS.API.CONSUMER.CREATE.KV_auditlog-documents.>
+//	$JS.API.CONSUMER.DELETE.KV_auditlog-documents.*
+//
+// and, so that [Open] can create the streams and the consumer where an operator
+// has not, to these:
+//
+//	$JS.API.STREAM.CREATE.auditlog-events
+//	$JS.API.STREAM.CREATE.auditlog-tokens
+//	$JS.API.STREAM.CREATE.KV_auditlog-states
+//	$JS.API.STREAM.CREATE.KV_auditlog-documents
+//	$JS.API.CONSUMER.CREATE.auditlog-tokens.shippers
+//
+// Answers come to subjects that the user needs to subscribe to, unless
+// nats.CustomInboxPrefix is among the options:
+//
+//	_INBOX.>
+//
+// With a domain, or a prefix of the API, that one stands in place of $JS.API,
+// and before $KV too. Servers with the feature flag js_ack_fc_v2 put two more
+// tokens behind $JS.ACK and $JS.FC. A permission that is missing shows as calls
+// that get no answer, while the log tells the subject.
 package natsstore

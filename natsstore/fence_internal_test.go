@@ -40,7 +40,7 @@ func appended(t *testing.T, s store.Store, stream string, events ...string) uint
 	return seq
 }
 
-func claimed(t *testing.T, s store.Store, stream string) *claim { //nolint:unparam // it reads better with the name
+func claimed(t *testing.T, s store.Store, stream string) *claim {
 	t.Helper()
 	c, err := s.Claim(t.Context())
 	require.NoError(t, err)

@@ -36,7 +36,7 @@ func open(ctx context.Context, cfg Config) (*natsStore, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	conn, err := nats.Connect(cfg.URL, append(cfg.connection(ctx), cfg.Options...)...)
+	conn, err := cfg.connect(ctx)
 	if _, ok := errors.AsType[*url.Error](err); ok {
 		err = errors.New("the URL is not valid") // its error may show a password
 	}
@@ -54,18 +54,40 @@ func open(ctx context.Context, cfg Config) (*natsStore, error) {
 	return s, nil
 }
 
-// connection returns the store's own options.
-func (cfg *Config) connection(ctx context.Context) []nats.Option {
-	timeout := nats.DefaultTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		timeout = min(timeout, time.Until(deadline))
+// connect connects. When ctx ends first, what the library has begun ends by
+// itself: it takes no context, and its timeout would be that of later
+// connections too.
+func (cfg *Config) connect(ctx context.Context) (*nats.Conn, error) {
+	type result struct {
+		conn *nats.Conn
+		err  error
 	}
+	results := make(chan result)
+	go func() {
+		conn, err := nats.Connect(cfg.URL, append(cfg.connection(), cfg.Options...)...)
+		select {
+		case results <- result{conn, err}:
+		case <-ctx.Done():
+			if err == nil {
+				conn.Close()
+			}
+		}
+	}()
+	select {
+	case r := <-results:
+		return r.conn, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// connection returns the store's own options.
+func (cfg *Config) connection() []nats.Option {
 	logger := cfg.Logger
 	return []nats.Option{
 		nats.Name("auditlog"),
-		nats.Timeout(timeout),
 		nats.MaxReconnects(-1),
-		nats.IgnoreAuthErrorAbort(), // credentials may be wrong for a while, when they are exchanged
+		nats.IgnoreAuthErrorAbort(), // credentials may be renewed, and accounts come late
 		nats.ReconnectWait(500 * time.Millisecond),
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(10 * time.Second),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -113,17 +114,7 @@ func (cfg *Config) ensureConsumer(ctx context.Context, stream jetstream.Stream) 
 	if err != nil {
 		return nil, fmt.Errorf("natsstore: consumer %s: %w", name, err)
 	}
-	have := consumer.CachedInfo().Config
-	var d differences
-	differs(&d, "AckPolicy", have.AckPolicy, want.AckPolicy)
-	differs(&d, "AckWait", have.AckWait, want.AckWait)
-	differs(&d, "MaxDeliver", have.MaxDeliver, want.MaxDeliver)
-	differs(&d, "MaxAckPending", have.MaxAckPending, want.MaxAckPending)
-	differs(&d, "DeliverPolicy", have.DeliverPolicy, want.DeliverPolicy)
-	differs(&d, "FilterSubject", have.FilterSubject, want.FilterSubject)
-	differs(&d, "number of FilterSubjects", len(have.FilterSubjects), 0)
-	differs(&d, "number of BackOff waits", len(have.BackOff), 0)
-	if len(d) > 0 {
+	if d := consumerDifferences(consumer.CachedInfo().Config, want); len(d) > 0 {
 		return nil, &MismatchError{Name: name, Differences: d}
 	}
 	return consumer, nil
@@ -147,6 +138,7 @@ func (cfg *Config) differences(have, want jetstream.StreamConfig) []string {
 	differs(&d, "Storage", have.Storage, want.Storage)
 	differs(&d, "Discard", have.Discard, want.Discard)
 	differs(&d, "DiscardNewPerSubject", have.DiscardNewPerSubject, want.DiscardNewPerSubject)
+	differs(&d, "MaxConsumers", have.MaxConsumers, want.MaxConsumers)
 	differs(&d, "MaxMsgs", have.MaxMsgs, want.MaxMsgs)
 	differs(&d, "MaxMsgsPerSubject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject)
 	differs(&d, "MaxMsgSize", have.MaxMsgSize, want.MaxMsgSize)
@@ -158,15 +150,38 @@ func (cfg *Config) differences(have, want jetstream.StreamConfig) []string {
 	differs(&d, "NoAck", have.NoAck, want.NoAck)
 	differs(&d, "Sealed", have.Sealed, want.Sealed)
 	differs(&d, "PersistMode", have.PersistMode, want.PersistMode)
+	differs(&d, "AllowMsgCounter", have.AllowMsgCounter, want.AllowMsgCounter)
+	differs(&d, "number of Sources", len(have.Sources), 0)
+	differs(&d, "SubjectTransform", have.SubjectTransform != nil, false)
 	switch want.Name {
 	case cfg.eventsStream():
 		differs(&d, "MaxBytes", have.MaxBytes, want.MaxBytes)
 		differs(&d, "Duplicates", have.Duplicates, want.Duplicates)
 	case cfg.tokensStream():
+		differs(&d, "MaxBytes", have.MaxBytes, want.MaxBytes) // the oldest tokens would go
 		differs(&d, "DenyDelete", have.DenyDelete, want.DenyDelete)
 	}
 	if cfg.Replicas > 0 {
 		differs(&d, "Replicas", have.Replicas, want.Replicas)
 	}
+	return d
+}
+
+// consumerDifferences is differences for the consumer.
+func consumerDifferences(have, want jetstream.ConsumerConfig) []string {
+	var d differences
+	differs(&d, "AckPolicy", have.AckPolicy, want.AckPolicy)
+	differs(&d, "AckWait", have.AckWait, want.AckWait)
+	differs(&d, "MaxDeliver", have.MaxDeliver, want.MaxDeliver)
+	differs(&d, "MaxAckPending", have.MaxAckPending, want.MaxAckPending)
+	differs(&d, "DeliverPolicy", have.DeliverPolicy, want.DeliverPolicy)
+	differs(&d, "ReplayPolicy", have.ReplayPolicy, want.ReplayPolicy)
+	differs(&d, "FilterSubject", strconv.Quote(have.FilterSubject), strconv.Quote(want.FilterSubject))
+	differs(&d, "number of FilterSubjects", len(have.FilterSubjects), 0)
+	differs(&d, "number of BackOff waits", len(have.BackOff), 0)
+	differs(&d, "number of PriorityGroups", len(have.PriorityGroups), 0)
+	differs(&d, "InactiveThreshold", have.InactiveThreshold, want.InactiveThreshold) // it would remove the consumer
+	differs(&d, "MaxRequestExpires", have.MaxRequestExpires, want.MaxRequestExpires)
+	differs(&d, "MemoryStorage", have.MemoryStorage, want.MemoryStorage)
 	return d
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/delivery"
 	engine "github.com/seed-6bcf82c5/auditlog/shipper"
+	"github.com/seed-6bcf82c5/auditlog/store"
 	"github.com/seed-6bcf82c5/auditlog/store/diskstore"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
@@ -119,18 +120,25 @@ func shipperPipeline(b *testing.B, to receiver, events []auditlog.Event, n int) 
 func newEngine(tb testing.TB, to receiver, cfg engine.Config) (*engine.Shipper, func()) {
 	events, err := diskstore.Open(diskstore.Config{Dir: tb.TempDir(), Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(tb, err)
-	key, err := engine.NewKey(make([]byte, engine.KeyBytes))
-	require.NoError(tb, err)
-	cfg.Store, cfg.Keys, cfg.Logger = events, []engine.Key{key}, slog.New(slog.DiscardHandler)
-	cfg.Delivery.RootCAs = to.rootCAs
-	cfg.Delivery.Guard = loopback()
-	cfg.Delivery.UserAgent = userAgent
-	s, err := engine.New(cfg)
+	s, err := newEngineOver(events, to, cfg)
 	require.NoError(tb, err)
 	return s, func() {
 		require.NoError(tb, s.Close(context.Background()))
 		require.NoError(tb, events.Close())
 	}
+}
+
+// newEngineOver returns a Shipper over a store.
+func newEngineOver(events store.Store, to receiver, cfg engine.Config) (*engine.Shipper, error) {
+	key, err := engine.NewKey(make([]byte, engine.KeyBytes))
+	if err != nil {
+		return nil, err
+	}
+	cfg.Store, cfg.Keys, cfg.Logger = events, []engine.Key{key}, slog.New(slog.DiscardHandler)
+	cfg.Delivery.RootCAs = to.rootCAs
+	cfg.Delivery.Guard = loopback()
+	cfg.Delivery.UserAgent = userAgent
+	return engine.New(cfg)
 }
 
 func configure(tb testing.TB, s *engine.Shipper, to receiver, id string) {

@@ -83,7 +83,7 @@ func (cfg *Config) connect(ctx context.Context) (*nats.Conn, error) {
 
 // connection returns the store's own options.
 func (cfg *Config) connection() []nats.Option {
-	log := cfg.Logger
+	logger := cfg.Logger
 	return []nats.Option{
 		nats.Name("auditlog"),
 		nats.MaxReconnects(-1),
@@ -91,16 +91,17 @@ func (cfg *Config) connection() []nats.Option {
 		nats.ReconnectWait(500 * time.Millisecond),
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(10 * time.Second),
+		nats.SyncQueueLen(2 * getMessages), // each batched get makes such a queue, of 64 Ki places otherwise
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
 			if !c.IsClosed() {
-				log.Warn("the connection to NATS is lost; it is tried again", "error", err)
+				logger.Warn("the connection to NATS is lost; it is tried again", "error", err)
 			}
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) {
-			log.Info("connected to NATS again", "server", c.ConnectedServerName())
+			logger.Info("connected to NATS again", "server", c.ConnectedServerName())
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("NATS reports an error", "error", err)
+			logger.Warn("NATS reports an error", "error", err)
 		}),
 	}
 }
@@ -196,8 +197,8 @@ func (s *natsStore) openStreams(ctx context.Context) error {
 // contract of stores wants.
 func (s *natsStore) warn(info *jetstream.StreamInfo) {
 	if replicas := info.Config.Replicas; replicas < 3 && !s.cfg.SyncAlways {
-		s.cfg.Logger.Warn("events are acknowledged before they are synced to disk: a power failure of the server can lose the last ones; "+
-			"use three replicas, or sync_interval: always", slog.String("stream", info.Config.Name), slog.Int("replicas", replicas))
+		s.cfg.Logger.Warn("events are acknowledged before they are synced to disk: a power failure of the server can lose the last ones; use three replicas, or sync_interval: always",
+			slog.String("stream", info.Config.Name), slog.Int("replicas", replicas))
 	}
 	if room := s.conn.MaxPayload(); room < largestMessage {
 		s.cfg.Logger.Warn("the servers' max_payload is smaller than the largest block: larger ones are refused",

@@ -53,7 +53,7 @@ func (p *puller) run() {
 				return
 			}
 		}
-		msg, err := p.messages.Next(jetstream.NextContext(p.s.closing))
+		msg, err := p.fetch()
 		if err != nil {
 			if p.s.closing.Err() != nil {
 				return
@@ -64,6 +64,22 @@ func (p *puller) run() {
 		}
 		p.hand(msg)
 	}
+}
+
+// secondLook is after how long fetch makes sure that a token was asked for.
+const secondLook = 50 * time.Millisecond
+
+// fetch waits for a token. Next asks for one unless the request before is still
+// being sent, also if that one is answered already; then nobody has asked, and it would
+// wait for a heartbeat that is missing, which is half a minute. The second call asks.
+func (p *puller) fetch() (jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeout(p.s.closing, secondLook)
+	defer cancel()
+	msg, err := p.messages.Next(jetstream.NextContext(ctx))
+	if err != nil && ctx.Err() != nil && p.s.closing.Err() == nil {
+		return p.messages.Next(jetstream.NextContext(p.s.closing))
+	}
+	return msg, err
 }
 
 func (p *puller) wanted() bool {

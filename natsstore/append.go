@@ -159,9 +159,11 @@ func (s *natsStore) sleep(ctx context.Context, d time.Duration) error {
 // refused returns the error of Append for one of NATS; open tells that the block
 // may be stored all the same.
 func refused(err error, open bool) error {
-	switch code := apiCode(err); {
-	case code == errStoreFailed || code == errInsufficient || code == errNoStorage:
+	switch apiCode(err) {
+	case errAccountFull, errInsufficient, errNoStorage, errStoreFailed:
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
+	}
+	switch {
 	case errors.Is(err, nats.ErrConnectionClosed):
 		return store.ErrClosed
 	case transient(err) && !open:

@@ -159,8 +159,8 @@ func transient(err error) bool {
 	}
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		switch api.ErrorCode {
-		case errInsufficient, errNotEnabled:
-			return false
+		case errAccountFull, errInsufficient, errNoStorage, errStoreFailed, errNotEnabled:
+			return false // although some of their codes are 503
 		case errDuplicateInProcess, errTooManyRequests, errOffline, errNoPeers:
 			return true
 		}
@@ -171,6 +171,7 @@ func transient(err error) bool {
 
 // Error codes of the JetStream API that package jetstream has no names for.
 const (
+	errAccountFull        jetstream.ErrorCode = 10002
 	errNoPeers            jetstream.ErrorCode = 10005 // also while servers start
 	errInsufficient       jetstream.ErrorCode = 10023
 	errNoStorage          jetstream.ErrorCode = 10047

@@ -81,6 +81,11 @@
 // Shipper takes fits into the default, 1 MB; blocks of up to store.MaxBlockBytes
 // need 8 MB. What does not fit is refused with a [*store.SizeError].
 //
+// A full stream of events, by Config.MaxBytes or by a limit of the account or the
+// server, makes Append return store.ErrFull. MaxBytes belongs below those limits:
+// when one of them is reached, positions may not be stored either, and nothing is
+// delivered until there is more room.
+//
 // Backlogs beyond 4 096 events or a megabyte are estimates. Store.Total, which a
 // Shipper asks at most every ten seconds as long as its limits are far, costs a
 // few requests for each webhook that has a backlog.
@@ -134,4 +139,11 @@
 // and before $KV too. Servers with the feature flag js_ack_fc_v2 put two more
 // tokens behind $JS.ACK and $JS.FC. A permission that is missing shows as calls
 // that get no answer, while the log tells the subject.
+//
+// Where JetStream belongs to another account, that one exports $JS.API.> (with
+// response_type: stream), $KV.>, auditlog.>, $JS.ACK.> and $JS.FC.> as services,
+// and as a stream the subjects of nats.CustomInboxPrefix, on which watched
+// documents come. The account of the store imports $JS.API.> as, for example,
+// JS.audit.API.>, $KV.> as JS.audit.API.$KV.>, and the others as they are; then
+// JS.audit.API is Config.APIPrefix.
 package natsstore

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// readers is how many streams are looked at at a time.
+	// readers is how many streams are read at a time.
 	readers = 16
 
 	// cheapTotal is how long a total may take to be found anew after each

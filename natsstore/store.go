@@ -37,7 +37,9 @@ const (
 
 // timeout is how long an answer may take before the request is made again: one
 // that is lost must not cost a claim.
-func (cfg *Config) timeout() time.Duration { return min(requestTimeout, cfg.Lease/4) }
+func (cfg *Config) timeout() time.Duration {
+	return min(requestTimeout, max(2*time.Second, cfg.Lease/4))
+}
 
 // natsStore implements store.Store.
 type natsStore struct {

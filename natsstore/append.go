@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -48,7 +47,7 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 	if seq, err = s.publish(ctx, msg); err != nil {
 		return 0, err
 	}
-	s.known.saw(s.conn, seq)
+	s.known.saw(seq)
 	s.total.changed()
 	if beforeToken := s.beforeToken; beforeToken != nil {
 		beforeToken()
@@ -102,8 +101,7 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) 
 }
 
 // once publishes a block, when there is a place in the window, and waits for the
-// answer. It tells whether an error leaves open if the block is stored. When ctx or
-// the store ends first, the place stays taken until there is an answer.
+// answer. It tells whether an error leaves open if the block is stored.
 func (s *natsStore) once(ctx context.Context, msg *nats.Msg) (ack *jetstream.PubAck, sent bool, err error) {
 	select {
 	case s.window <- struct{}{}:
@@ -112,33 +110,14 @@ func (s *natsStore) once(ctx context.Context, msg *nats.Msg) (ack *jetstream.Pub
 	case <-s.closing.Done():
 		return nil, false, store.ErrClosed
 	}
-	runtime.Gosched() // others that were answered just now are sent in the same write
-	again := *msg     // the library writes a reply subject into it
-	future, err := s.js.PublishMsgAsync(&again)
-	if err != nil {
-		<-s.window
-		return nil, false, err
-	}
 	select {
-	case ack = <-future.Ok():
-		<-s.window
-		return ack, true, nil
-	case err = <-future.Err():
-		<-s.window
-		return nil, !errors.Is(err, jetstream.ErrNoStreamResponse), err
+	case a := <-s.publisher.publish(msg):
+		return a.ack, a.sent, a.err
 	case <-ctx.Done():
-		err = context.Cause(ctx)
+		return nil, true, context.Cause(ctx)
 	case <-s.closing.Done():
-		err = store.ErrClosed
+		return nil, true, store.ErrClosed
 	}
-	s.spawn(func() {
-		select {
-		case <-future.Ok():
-		case <-future.Err(): //nolint:errcheck // nobody is interested any more
-		}
-		<-s.window
-	})
-	return nil, true, err
 }
 
 // there tells whether the subject still has the message.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed-6bcf82c5/auditlog/store"
@@ -201,6 +202,9 @@ func (s *natsStore) readDocuments(ctx context.Context, keys []string) ([]store.D
 func (s *natsStore) watcher(ctx context.Context, prefix string) (w jetstream.KeyWatcher, err error) {
 	err = s.retry(ctx, func(context.Context) error {
 		w, err = s.documents.Watch(ctx, documentFilter(prefix))
+		if errors.Is(err, nats.ErrJetStreamNotEnabled) { // that nobody answers is also called so
+			err = nats.ErrNoResponders
+		}
 		return err
 	})
 	return w, err

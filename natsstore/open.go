@@ -120,11 +120,13 @@ func openOn(ctx context.Context, cfg Config, conn *nats.Conn) (*natsStore, error
 		s.apiPrefix = cfg.APIPrefix + "."
 	}
 	var err error
-	// Appends keep to the window themselves; those that were given up still count.
-	if s.js, err = s.jetStream(jetstream.WithPublishAsyncMaxPending(2 * cfg.Window)); err != nil {
+	if s.js, err = s.jetStream(); err != nil {
 		return nil, err
 	}
 	if err := s.openStreams(ctx); err != nil {
+		return nil, err
+	}
+	if s.publisher, err = newPublisher(s); err != nil {
 		return nil, err
 	}
 	if s.ringer, err = newRinger(s); err != nil {
@@ -135,6 +137,7 @@ func openOn(ctx context.Context, cfg Config, conn *nats.Conn) (*natsStore, error
 		return nil, fmt.Errorf("natsstore: consumer %s: %w", consumerName, err)
 	}
 	s.puller = newPuller(s, messages)
+	s.running.Go(s.publisher.run)
 	s.running.Go(s.ringer.run)
 	s.running.Go(s.puller.run)
 	s.running.Go(s.sweep)

@@ -2,7 +2,7 @@ package natsstore
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,25 +12,26 @@ import (
 
 // known is how far the stream of events has come, at least.
 type known struct {
-	replicas int
-
-	mu         sync.Mutex
-	last       uint64 // sequence
-	connection uint64 // how often it was made anew before
+	replicas   int
+	last       atomic.Uint64 // sequence
+	connection atomic.Uint64 // how often it had been made anew by then
 }
 
-// saw tells that the stream has come to the sequence, and returns how far it
-// has come. Over another connection nothing is known: the server may have been
-// restarted.
-func (k *known) saw(conn *nats.Conn, seq uint64) uint64 {
-	reconnects := conn.Stats().Reconnects
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.connection != reconnects {
-		k.connection, k.last = reconnects, 0
+// saw tells that the stream has come to the sequence.
+func (k *known) saw(seq uint64) {
+	for last := k.last.Load(); last < seq; last = k.last.Load() {
+		if k.last.CompareAndSwap(last, seq) {
+			return
+		}
 	}
-	k.last = max(k.last, seq)
-	return k.last
+}
+
+// over forgets what was known over another connection than the present one: the
+// server may have been restarted since.
+func (k *known) over(conn *nats.Conn) {
+	if reconnects := conn.Stats().Reconnects; k.connection.Swap(reconnects) != reconnects {
+		k.last.Store(0)
+	}
 }
 
 // rewind moves a document back to where the stream of events is, if it is
@@ -39,14 +40,19 @@ func (k *known) saw(conn *nats.Conn, seq uint64) uint64 {
 // server still has is sent again from the last event on that was acknowledged.
 func (s *natsStore) rewind(ctx context.Context, stream string, d *document) error {
 	end := d.end().Seq
-	if s.known.replicas > 1 || end <= s.known.saw(s.conn, 0)+1 {
+	if s.known.replicas > 1 {
+		return nil
+	}
+	s.known.over(s.conn)
+	if end <= s.known.last.Load()+1 {
 		return nil
 	}
 	info, err := s.eventsInfo(ctx)
 	if err != nil {
 		return err
 	}
-	if end <= s.known.saw(s.conn, info.State.LastSeq)+1 {
+	s.known.saw(info.State.LastSeq)
+	if end <= info.State.LastSeq+1 {
 		return nil
 	}
 	from := d.Last

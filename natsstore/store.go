@@ -53,9 +53,10 @@ type natsStore struct {
 	consumer          jetstream.Consumer
 	states, documents jetstream.KeyValue
 
-	ringer *ringer
-	puller *puller
-	window chan struct{} // has an element for each block that waits for its answer
+	publisher *publisher
+	ringer    *ringer
+	puller    *puller
+	window    chan struct{} // has an element for each block that waits for its answer
 
 	closing context.Context //nolint:containedctx // it ends with the store
 	close   context.CancelCauseFunc
@@ -86,15 +87,6 @@ func (s *natsStore) begin(ctx context.Context) (context.Context, func(), error) 
 		stop()
 		cancel(nil)
 	}, nil
-}
-
-// spawn runs what Close waits for, unless it is waiting already.
-func (s *natsStore) spawn(run func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing.Err() == nil {
-		s.running.Go(run)
-	}
 }
 
 // do runs a call until ctx or the store ends.

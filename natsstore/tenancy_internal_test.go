@@ -77,6 +77,7 @@ func TestDomain(t *testing.T) {
 				text := fmt.Sprintf(`leafnodes { remotes [ { url: "nats-leaf://127.0.0.1:%d" } ] }`, varz.LeafNode.Port)
 				require.NoError(t, o.ProcessConfigString(text))
 				o.JetStream, o.JetStreamDomain = domain != "", domain
+				o.ServerName = "leaf-" + domain // the hub closes the other of two of one name
 			})
 			require.Eventually(t, func() bool { return leaf.Server(0).NumLeafNodes() == 1 }, 10*time.Second, time.Millisecond)
 			cfg := config(t, leaf, 1)

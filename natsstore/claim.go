@@ -129,17 +129,17 @@ func (c *claim) hold(ctx context.Context, call func(context.Context) error) erro
 }
 
 // change changes the document as long as it is this claim's, and stores the
-// status, unless it is nil. A part that changes the claim itself as well is run
-// once it is stored.
-func (c *claim) change(ctx context.Context, status []byte, change func(*document) error, then func()) error {
+// status, unless it is nil.
+func (c *claim) change(ctx context.Context, status []byte, change func(*document) error) error {
 	if err := store.CheckDocument("the status's bytes", status); err != nil {
 		return err
 	}
-	return c.hold(ctx, func(ctx context.Context) error { return c.write(ctx, status, change, then) })
+	return c.hold(ctx, func(ctx context.Context) error { return c.write(ctx, status, change, nil) })
 }
 
-// write is change for who holds the slot. It goes on while the servers cannot
-// be reached, until the lease ends.
+// write is change for who holds the slot. then, unless it is nil, changes the
+// claim itself once the document is stored. It goes on while the servers cannot be
+// reached, until the lease ends.
 func (c *claim) write(ctx context.Context, status []byte, change func(*document) error, then func()) error {
 	for {
 		next := c.doc
@@ -196,7 +196,7 @@ func (c *claim) State(ctx context.Context) (state store.State, err error) {
 
 // Save implements store.Claim.
 func (c *claim) Save(ctx context.Context, status []byte) error {
-	return c.change(ctx, status, func(*document) error { return nil }, nil)
+	return c.change(ctx, status, func(*document) error { return nil })
 }
 
 // ClearGap implements store.Claim.
@@ -208,7 +208,7 @@ func (c *claim) ClearGap(ctx context.Context, id string) error {
 		}
 		d.Gaps = slices.Delete(slices.Clone(d.Gaps), i, i+1)
 		return nil
-	}, nil)
+	})
 }
 
 // Keep implements store.Claim. It does not wait for other calls, and finds out

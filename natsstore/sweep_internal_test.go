@@ -245,6 +245,12 @@ func TestEstimate(t *testing.T) {
 	require.Equal(t, state.Backlog, total)
 	_, bytes := c.size()
 	require.Less(t, bytes, 3<<20)
+
+	// What was remembered ends with the stream.
+	require.NoError(t, s.DeleteStream(t.Context(), "w"))
+	total, err = s.Total(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, total)
 }
 
 func TestTotalIsRemembered(t *testing.T) {

@@ -48,7 +48,6 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 		return 0, err
 	}
 	s.known.saw(seq)
-	s.total.changed()
 	if beforeToken := s.beforeToken; beforeToken != nil {
 		beforeToken()
 	}

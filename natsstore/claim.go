@@ -173,7 +173,6 @@ func (c *claim) write(ctx context.Context, status []byte, change func(*document)
 		if err != nil {
 			return err
 		}
-		c.s.total.changed()
 		c.doc, c.rev = next, rev
 		if then != nil {
 			then()

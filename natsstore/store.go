@@ -285,7 +285,6 @@ func (s *natsStore) DeleteStream(ctx context.Context, stream string) error {
 				return err
 			}
 		}
-		s.total.changed()
 		s.mu.Lock()
 		c := s.held[stream]
 		s.mu.Unlock()

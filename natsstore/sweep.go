@@ -298,7 +298,6 @@ func (s *natsStore) expireStream(ctx context.Context, stream string, limit uint6
 	if err != nil {
 		return 0, err
 	}
-	s.total.changed()
 	s.cfg.Logger.Warn("events outlived the retention unsent", "stream", stream, "events", g.Events, "from", g.First, "to", g.Last)
 	return limit, nil
 }

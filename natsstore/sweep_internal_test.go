@@ -246,30 +246,30 @@ func TestEstimate(t *testing.T) {
 	_, bytes := c.size()
 	require.Less(t, bytes, 3<<20)
 
-	// What was remembered ends with the stream.
+	// It ends with the stream.
 	require.NoError(t, s.DeleteStream(t.Context(), "w"))
 	total, err = s.Total(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, total)
 }
 
+// Only what took long is remembered, and not for ever.
 func TestTotalIsRemembered(t *testing.T) {
 	t.Parallel()
 	var total totals
 	backlog := store.Backlog{Events: 1}
 	_, ok := total.get()
 	require.False(t, ok)
-	total.set(backlog, 0, time.Now().Add(-cheapTotal/2))
-	_, ok = total.get()
-	require.True(t, ok)
-	total.changed()
+	total.set(backlog, cheapTotal, time.Now().Add(-time.Minute))
 	_, ok = total.get()
 	require.False(t, ok)
-	total.set(backlog, 1, time.Now().Add(-time.Minute))
-	total.changed()
+	total.set(backlog, cheapTotal+1, time.Now().Add(-time.Minute))
 	got, ok := total.get()
 	require.True(t, ok)
 	require.Equal(t, backlog, got)
+	total.until = time.Now()
+	_, ok = total.get()
+	require.False(t, ok)
 }
 
 var errStopped = errors.New("stopped")

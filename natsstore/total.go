@@ -3,7 +3,6 @@ package natsstore
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed-6bcf82c5/auditlog/store"
@@ -13,68 +12,63 @@ const (
 	// readers is how many streams are read at a time.
 	readers = 16
 
-	// cheapTotal is how long a total may take to be found anew after each
-	// change. One that takes longer is used for ten times as long as it took.
-	cheapTotal = 50 * time.Millisecond
+	// cheapTotal is how many streams are counted anew each time. A total of more is
+	// used for ten times as long as it took.
+	cheapTotal = 64
 )
 
-// totals is the last total.
+// totals is the last total of many streams.
 type totals struct {
-	changes atomic.Uint64 // that this process has made
-
 	mu    sync.Mutex
-	known bool
 	value store.Backlog
-	made  uint64 // the number of changes before it
-	at    time.Time
-	took  time.Duration
+	until time.Time
 }
-
-// changed tells that the total may be another.
-func (t *totals) changed() { t.changes.Add(1) }
 
 // get returns the last total, if it is good enough.
 func (t *totals) get() (store.Backlog, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	good := t.known && time.Since(t.at) < 10*t.took && (t.took > cheapTotal || t.made == t.changes.Load())
-	return t.value, good
+	return t.value, time.Now().Before(t.until)
 }
 
-// set replaces it.
-func (t *totals) set(value store.Backlog, made uint64, began time.Time) {
+// set replaces it by the total of so many streams.
+func (t *totals) set(value store.Backlog, streams int, began time.Time) {
+	if streams <= cheapTotal {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.known, t.value, t.made, t.at = true, value, made, time.Now()
-	t.took = t.at.Sub(began)
+	now := time.Now()
+	t.value, t.until = value, now.Add(10*now.Sub(began))
 }
 
 // Total implements store.Store. It asks for the state of each stream that has a
-// token, so with many of them it costs much; a total that took long is
-// remembered for a while.
+// token, so with many of them it costs much; such a total is remembered for a
+// while.
 func (s *natsStore) Total(ctx context.Context) (total store.Backlog, err error) {
 	err = s.do(ctx, func(ctx context.Context) error {
 		var good bool
 		if total, good = s.total.get(); good {
 			return nil
 		}
-		made, began := s.total.changes.Load(), time.Now()
-		if total, err = s.count(ctx); err == nil {
-			s.total.set(total, made, began)
+		began := time.Now()
+		var streams int
+		if total, streams, err = s.count(ctx); err == nil {
+			s.total.set(total, streams, began)
 		}
 		return err
 	})
 	return total, err
 }
 
-// count adds up the backlogs.
-func (s *natsStore) count(ctx context.Context) (store.Backlog, error) {
+// count adds up the backlogs, and tells of how many streams.
+func (s *natsStore) count(ctx context.Context) (store.Backlog, int, error) {
 	if err := s.ringer.flush(ctx); err != nil {
-		return store.Backlog{}, err
+		return store.Backlog{}, 0, err
 	}
 	streams, err := s.subjects(ctx, s.tokens, s.cfg.tokensPrefix())
 	if err != nil {
-		return store.Backlog{}, err
+		return store.Backlog{}, 0, err
 	}
 	var (
 		total store.Backlog
@@ -94,5 +88,5 @@ func (s *natsStore) count(ctx context.Context) (store.Backlog, error) {
 		total.Bytes += state.Bytes
 		return nil
 	})
-	return total, err
+	return total, len(streams), err
 }

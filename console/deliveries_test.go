@@ -23,8 +23,8 @@ func (s *setup) bury(names ...string) []shipper.DeadLetter {
 	for _, name := range names {
 		// Refused alone, then another one is taken.
 		s.siem.Script(konnecttest.Step{Status: 422, Body: "no such field"})
-		require.NoError(s.t, s.shipper.Record(s.t.Context(), hook, event(name)))
 		n := len(s.siem.Requests())
+		require.NoError(s.t, s.shipper.Record(s.t.Context(), hook, event(name)))
 		_, err := s.siem.WaitRequests(s.t.Context(), n+1)
 		require.NoError(s.t, err)
 		require.NoError(s.t, s.shipper.Record(s.t.Context(), hook, event("taken after "+name)))

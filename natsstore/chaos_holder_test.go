@@ -27,10 +27,10 @@ var chaosLimits = store.Limits{Events: 2, Bytes: 1 << 20}
 func TestChaosStoppedHolder(t *testing.T) {
 	t.Parallel()
 	url := startServers(t, 1).URL()
-	events := openStore(t, chaosStore(url, 1))
+	events := openStore(t, holderStore(url))
 	_, err := events.Append(t.Context(), chaosStream, "", store.Block{[]byte("1"), []byte("2"), []byte("3")})
 	require.NoError(t, err)
-	p, err := start(t, &child{Role: "holder", URL: url, Servers: 1}, nil)
+	p, err := start(t, &child{Role: "holder", URL: url}, nil)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), chaosBounds)
 	defer cancel()
@@ -54,12 +54,20 @@ func TestChaosStoppedHolder(t *testing.T) {
 	finishStream(t, claim, same.ID)
 }
 
+// holderStore has a lease that is enough for the whole test where the machine is
+// busy with others.
+func holderStore(url string) natsstore.Config {
+	cfg := chaosStore(url, 1)
+	cfg.Lease = 5 * chaosLease
+	return cfg
+}
+
 // hold is the process: it claims the stream, and acknowledges the first batch
 // when it is told to.
 func (c *child) hold(hear func(string) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), chaosBounds)
 	defer cancel()
-	events, err := natsstore.Open(ctx, chaosStore(c.URL, c.Servers))
+	events, err := natsstore.Open(ctx, holderStore(c.URL))
 	if err != nil {
 		return err
 	}

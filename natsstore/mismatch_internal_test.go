@@ -225,8 +225,8 @@ func TestOpenOtherConfig(t *testing.T) {
 	}{
 		"replicas": {func(cfg *Config) { cfg.Replicas = 3 }, "-events", []string{"Replicas is 1, not 3"}},
 		"bytes":    {func(cfg *Config) { cfg.MaxBytes = 1 << 20 }, "-events", []string{"MaxBytes is -1, not 1048576"}},
-		"window":   {func(cfg *Config) { cfg.DedupWindow = time.Hour }, "-events", []string{"Duplicates is 9s, not 1h0m0s"}},
-		"lease":    {func(cfg *Config) { cfg.Lease = time.Hour }, "-tokens/shippers", []string{"AckWait is 3s, not 1h0m0s"}},
+		"window":   {func(cfg *Config) { cfg.DedupWindow = time.Hour }, "-events", []string{"Duplicates is 18s, not 1h0m0s"}},
+		"lease":    {func(cfg *Config) { cfg.Lease = time.Hour }, "-tokens/shippers", []string{"AckWait is 6s, not 1h0m0s"}},
 		"subject":  {func(cfg *Config) { cfg.Subject = "other" }, "-events", []string{"Subjects is NAME.ev.*, not other.ev.*"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -269,7 +269,7 @@ func TestOpenConsumerMismatch(t *testing.T) {
 		change func(*consumer)
 		want   []string
 	}{
-		"wait":         {func(c *consumer) { c.AckWait = time.Minute }, []string{"AckWait is 1m0s, not 3s"}},
+		"wait":         {func(c *consumer) { c.AckWait = time.Minute }, []string{"AckWait is 1m0s, not 6s"}},
 		"deliveries":   {func(c *consumer) { c.MaxDeliver = 5 }, []string{"MaxDeliver is 5, not -1"}},
 		"pending":      {func(c *consumer) { c.MaxAckPending = 1000 }, []string{"MaxAckPending is 1000, not -1"}},
 		"replay":       {func(c *consumer) { c.ReplayPolicy = jetstream.ReplayOriginalPolicy }, []string{"ReplayPolicy is original, not instant"}},
@@ -278,11 +278,11 @@ func TestOpenConsumerMismatch(t *testing.T) {
 		"inactive":     {func(c *consumer) { c.InactiveThreshold = time.Hour }, []string{"InactiveThreshold is 1h0m0s, not 0s"}},
 		"short pulls":  {func(c *consumer) { c.MaxRequestExpires = time.Second }, []string{"MaxRequestExpires is 1s, not 0s"}},
 		"memory":       {func(c *consumer) { c.MemoryStorage = true }, []string{"MemoryStorage is true, not false"}},
-		"growing wait": {func(c *consumer) { c.BackOff = []time.Duration{3 * time.Second} }, []string{"number of BackOff waits is 1, not 0"}},
+		"growing wait": {func(c *consumer) { c.BackOff = []time.Duration{6 * time.Second} }, []string{"number of BackOff waits is 1, not 0"}},
 		"groups": {func(c *consumer) {
 			c.PriorityPolicy, c.PriorityGroups = jetstream.PriorityPolicyOverflow, []string{"a"}
 		}, []string{"number of PriorityGroups is 1, not 0"}},
-		"several": {func(c *consumer) { c.AckWait, c.MaxDeliver = time.Minute, 3 }, []string{"AckWait is 1m0s, not 3s", "MaxDeliver is 3, not -1"}},
+		"several": {func(c *consumer) { c.AckWait, c.MaxDeliver = time.Minute, 3 }, []string{"AckWait is 1m0s, not 6s", "MaxDeliver is 3, not -1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -185,15 +185,27 @@ func (s *natsStore) openStreams(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.states, err = s.js.KeyValue(ctx, s.cfg.statesBucket()); err != nil {
-		return fmt.Errorf("natsstore: bucket %s: %w", s.cfg.statesBucket(), err)
+	if s.states, err = s.bucket(ctx, s.cfg.statesBucket()); err != nil {
+		return err
 	}
-	if s.documents, err = s.js.KeyValue(ctx, s.cfg.documentsBucket()); err != nil {
-		return fmt.Errorf("natsstore: bucket %s: %w", s.cfg.documentsBucket(), err)
+	if s.documents, err = s.bucket(ctx, s.cfg.documentsBucket()); err != nil {
+		return err
 	}
 	s.known.replicas = info.Config.Replicas
 	s.warn(info)
 	return nil
+}
+
+// bucket opens a bucket that is there.
+func (s *natsStore) bucket(ctx context.Context, name string) (bucket jetstream.KeyValue, err error) {
+	err = s.retry(ctx, func(ctx context.Context) (err error) {
+		bucket, err = s.js.KeyValue(ctx, name)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("natsstore: bucket %s: %w", name, err)
+	}
+	return bucket, nil
 }
 
 // warn tells the log what makes the store less safe, or less able, than the

@@ -18,11 +18,8 @@ import (
 )
 
 // The timers are the server's, whose clock is the real one. So the suite lives
-// faster: a second is so many of its seconds, on a cluster fewer.
-const (
-	pace        = 20
-	clusterPace = 10
-)
+// faster: a second is so many of its seconds.
+const pace = 10
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -72,12 +69,6 @@ var (
 // config returns that of a store of its own, which lives faster.
 func config(tb testing.TB, c *natstest.Cluster, replicas int) Config {
 	tb.Helper()
-	return paced(tb, c, replicas, pace)
-}
-
-// paced is config at another pace.
-func paced(tb testing.TB, c *natstest.Cluster, replicas int, pace time.Duration) Config {
-	tb.Helper()
 	cfg := Config{URL: c.URL(), Name: fmt.Sprint("test-", number.Add(1)), Replicas: replicas, SyncAlways: true}
 	require.NoError(tb, cfg.complete())
 	cfg.Lease = time.Minute / pace
@@ -100,7 +91,7 @@ func remove(tb testing.TB, cfg Config) {
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, subject(single, 1, pace))
+	storetest.Run(t, subject(single, 1))
 }
 
 func TestStoreOnCluster(t *testing.T) {
@@ -108,18 +99,18 @@ func TestStoreOnCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes minutes")
 	}
-	storetest.Run(t, subject(three, 3, clusterPace))
+	storetest.Run(t, subject(three, 3))
 }
 
-func subject(servers func(testing.TB) *natstest.Cluster, replicas int, pace time.Duration) func(t *testing.T) storetest.Subject {
+func subject(servers func(testing.TB) *natstest.Cluster, replicas int) func(t *testing.T) storetest.Subject {
 	return func(t *testing.T) storetest.Subject {
 		t.Helper()
-		cfg := paced(t, servers(t), replicas, pace)
+		cfg := config(t, servers(t), replicas)
 		t.Cleanup(func() { remove(withoutContext{t}, cfg) })
 		return storetest.Subject{
 			Open: func() (store.Store, error) {
 				s, err := open(context.Background(), cfg)
-				return fast{s, pace}, err
+				return fast{s}, err
 			},
 			Advance:   func(d time.Duration) { time.Sleep(d / pace) }, //nolint:forbidigo // the timers are the server's
 			Lease:     time.Minute,
@@ -135,24 +126,18 @@ type withoutContext struct{ testing.TB }
 func (withoutContext) Context() context.Context { return context.Background() }
 
 // fast is a store whose waits are shorter.
-type fast struct {
-	store.Store
-	pace time.Duration
-}
+type fast struct{ store.Store }
 
 func (s fast) Claim(ctx context.Context) (store.Claim, error) {
 	c, err := s.Store.Claim(ctx)
-	return fastClaim{c, s.pace}, err
+	return fastClaim{c}, err
 }
 
-type fastClaim struct {
-	store.Claim
-	pace time.Duration
-}
+type fastClaim struct{ store.Claim }
 
 func (c fastClaim) Release(ctx context.Context, wait store.Wait) error {
 	if wait.After > 0 {
-		wait.After /= c.pace
+		wait.After /= pace
 	}
 	return c.Claim.Release(ctx, wait)
 }

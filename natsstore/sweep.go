@@ -186,22 +186,20 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64, busy
 	if since.IsZero() {
 		rest.Seq = 1
 	}
-	for left := consumer.CachedInfo().NumPending; left > 0; {
-		if err := busy(); err != nil {
-			return nil, err
-		}
+	left, past := consumer.CachedInfo().NumPending, false
+	fetch := func(context.Context) error {
 		batch, err := consumer.Fetch(int(min(left, 1000)), jetstream.FetchMaxWait(requestTimeout))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		some := false
 		for msg := range batch.Messages() {
 			meta, err := msg.Metadata()
 			if err != nil {
-				return nil, err
+				return err
 			}
-			if meta.Sequence.Stream > to {
-				return streams, nil
+			if past = meta.Sequence.Stream > to; past {
+				return nil
 			}
 			if stream, ok := unescape(strings.TrimPrefix(msg.Subject(), prefix)); ok {
 				streams[stream] = struct{}{}
@@ -209,11 +207,17 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64, busy
 			left, some = meta.NumPending, true
 			rest.Seq, rest.StartTime = meta.Sequence.Stream+1, nil
 		}
-		if err := batch.Error(); err != nil {
+		if err := batch.Error(); err != nil || some {
+			return err
+		}
+		return jetstream.ErrNoStreamResponse
+	}
+	for left > 0 {
+		if err := busy(); err != nil {
 			return nil, err
 		}
-		if !some {
-			return nil, jetstream.ErrNoStreamResponse
+		if err := s.retry(ctx, fetch); err != nil || past {
+			return streams, err
 		}
 	}
 	// The consumer may live on a server that does not have the last ones yet.

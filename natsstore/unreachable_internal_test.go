@@ -1,8 +1,11 @@
 package natsstore
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,4 +58,69 @@ func TestOpenUnreachable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// losing is a connection that ends with a request to the JetStream API.
+type losing struct {
+	net.Conn
+	requests *atomic.Int64
+	lost     int64 // which
+}
+
+func (c losing) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("PUB $JS.API.")) && c.requests.Add(1) == c.lost {
+		return len(b), c.Close()
+	}
+	return c.Conn.Write(b)
+}
+
+// dialer makes such connections.
+type dialer struct {
+	requests atomic.Int64
+	lost     int64
+}
+
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.Dial(network, address) //nolint:noctx // the interface has none
+	return losing{conn, &d.requests, d.lost}, err
+}
+
+// A request of Open that gets no answer, for its server has just gone, is made
+// again.
+func TestOpenLosesARequest(t *testing.T) {
+	t.Parallel()
+	for name, there := range map[string]bool{"creating": false, "opening": true} {
+		requests, err := openLosing(t, there, 0)
+		require.NoError(t, err)
+		require.Greater(t, requests, int64(6), "four streams, a consumer, two buckets")
+		for lost := range requests {
+			t.Run(fmt.Sprint(name, ", request ", lost+1), func(t *testing.T) {
+				t.Parallel()
+				_, err := openLosing(t, there, lost+1)
+				require.NoError(t, err)
+			})
+		}
+	}
+}
+
+// openLosing opens a store, which may be there already, while a request is lost.
+// It returns the number of requests.
+func openLosing(t *testing.T, there bool, lost int64) (int64, error) {
+	t.Helper()
+	cfg := config(t, single(t), 1)
+	cfg.Sweep = time.Hour
+	t.Cleanup(func() { remove(withoutContext{t}, cfg) })
+	if there {
+		s, err := open(t.Context(), cfg)
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+	}
+	d := &dialer{lost: lost}
+	cfg.Options = []nats.Option{nats.SetCustomDialer(d)}
+	s, err := open(t.Context(), cfg)
+	if err != nil {
+		return 0, err
+	}
+	requests := d.requests.Load()
+	return requests, s.Close()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-6bcf82c5/auditlog/shipper"
+	"github.com/seed-6bcf82c5/auditlog/store"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
@@ -127,6 +128,35 @@ func TestIdleWebhooksCostNoGoroutine(t *testing.T) {
 		}
 		pass(time.Second)
 		require.Less(t, runtime.NumGoroutine(), before+200) // others run at the same time
+	})
+}
+
+// slowClaims is a store where each claim takes a second, as over a network that
+// is a slow one.
+type slowClaims struct{ store.Store }
+
+func (s slowClaims) Claim(ctx context.Context) (store.Claim, error) {
+	c, err := s.Store.Claim(ctx)
+	time.Sleep(time.Second) //nolint:forbidigo // on virtual time
+	return c, err
+}
+
+// Claims do not wait for each other.
+func TestClaimsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, newEndpoint(t, nil), slowClaims{memory(t)}, sealing(keyOf(t, "k")))
+		const webhooks = 32
+		for i := range webhooks {
+			id := strconv.Itoa(i)
+			_, err := s.Update(t.Context(), id, webhook.Patch{
+				Endpoint: webhook.Set("https://example.com"), Authorization: webhook.Set(webhook.NewSecret("x")), Enabled: webhook.Set(true),
+			})
+			require.NoError(t, err)
+			require.NoError(t, s.Record(t.Context(), id, events(id)...))
+		}
+		pass(webhooks / 2 * time.Second) // each is claimed twice: its batch is not due at first
+		require.Len(t, s.endpoint.names(), webhooks)
 	})
 }
 

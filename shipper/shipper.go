@@ -20,6 +20,7 @@ type Shipper struct {
 	places     *places
 	deliverers *deliverers
 	totals     totals
+	asking     chan struct{} // who has put something in asks a store that fails for work
 
 	closing context.Context //nolint:containedctx // it ends when Close begins
 	close   context.CancelFunc
@@ -44,6 +45,7 @@ func New(cfg Config) (*Shipper, error) {
 		hooks:     probeHooks(cfg.Hooks),
 		admission: newAdmission(),
 		places:    newPlaces(cfg.Workers, cfg.SlowWorkers),
+		asking:    make(chan struct{}, 1),
 		active:    map[string]worker{}, held: map[string]struct{}{},
 	}
 	if v, ok := cfg.Store.(store.Volatile); ok && v.Volatile() {
@@ -62,7 +64,9 @@ func New(cfg Config) (*Shipper, error) {
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.working, s.stop = context.WithCancelCause(context.Background())
 	s.running.Go(s.watch)
-	s.running.Go(s.dispatch)
+	for range claimers {
+		s.running.Go(s.dispatch)
+	}
 	s.running.Go(s.resumeReplays)
 	return s, nil
 }
@@ -90,8 +94,14 @@ func (s *Shipper) Close(ctx context.Context) error {
 	return err
 }
 
-// retryStore is how long something waits after the store has failed.
-const retryStore = time.Second
+const (
+	// retryStore is how long something waits after the store has failed.
+	retryStore = time.Second
+
+	// claimers is how many claims are asked for at a time: on a store that others
+	// share each is several requests over the network.
+	claimers = 8
+)
 
 // watch follows the changes that other processes make.
 func (s *Shipper) watch() {
@@ -118,17 +128,31 @@ func (s *Shipper) dispatch() {
 		if err != nil {
 			return
 		}
-		claim, err := s.store.Claim(s.closing)
-		if err == nil {
-			s.running.Go(func() { s.serve(claim, p) })
-			continue
-		}
-		p.leave()
-		if s.ended(err) {
+		claim, err := s.claim()
+		if err != nil {
+			p.leave()
 			return
 		}
-		s.cfg.Logger.Warn("the store gives out no work", "error", err)
+		s.running.Go(func() { s.serve(claim, p) })
+	}
+}
+
+// claim waits for a claim until the end. While the store fails, one alone asks.
+func (s *Shipper) claim() (store.Claim, error) {
+	claim, err := s.store.Claim(s.closing)
+	if err == nil || s.ended(err) {
+		return claim, err
+	}
+	s.cfg.Logger.Warn("the store gives out no work", "error", err)
+	s.asking <- struct{}{}
+	defer func() { <-s.asking }()
+	for {
 		_ = s.cfg.Clock.Sleep(s.closing, retryStore)
+		claim, err := s.store.Claim(s.closing)
+		if err == nil || s.ended(err) {
+			return claim, err
+		}
+		s.cfg.Logger.Warn("the store gives out no work", "error", err)
 	}
 }
 

@@ -73,7 +73,7 @@ func newSetup(t testing.TB, with ...func(*options)) *setup {
 	s.history = console.NewHistory(nil)
 	logger := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	shipping := shipper.Config{
-		Store: s.store, Keys: []shipper.Key{key}, Logger: logger, BatchAge: time.Millisecond, Hooks: []shipper.Hook{s.history},
+		Store: s.store, Keys: []shipper.Key{key}, Logger: logger, Batch: delivery.Limits{Events: 1}, Hooks: []shipper.Hook{s.history},
 		Delivery: delivery.Config{
 			RootCAs: s.siem.RootCAs(),
 			Guard:   &delivery.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},

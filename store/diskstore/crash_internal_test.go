@@ -176,11 +176,19 @@ func (m *machine) deliver(ctx context.Context) error {
 
 // expire removes what is too old, and notes what may not come back.
 func (m *machine) expire(ctx context.Context) error {
-	before, _ := m.fs.Names()
+	before, err := m.fs.Names()
+	if err != nil {
+		return err
+	}
 	if err := m.store.Expire(); err != nil {
 		return err
 	}
-	after, _ := m.fs.Names()
+	// The store does so by itself as well. If the machine went down on that,
+	// what is missing now is not gone for certain.
+	after, err := m.fs.Names()
+	if err != nil {
+		return err
+	}
 	for _, name := range before {
 		if !slices.Contains(after, name) {
 			m.removed = append(m.removed, name)

@@ -185,6 +185,9 @@ func (m *memFS) Remove(name string) error {
 func (m *memFS) Names() ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.down {
+		return nil, errCrashed
+	}
 	return slices.Sorted(maps.Keys(m.entries)), nil
 }
 

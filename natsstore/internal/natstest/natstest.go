@@ -1,5 +1,5 @@
-// Package natstest runs NATS servers with JetStream in the process of a test
-// or an example: one, or a cluster.
+// Package natstest runs NATS servers with JetStream in the process of a test,
+// one or a cluster.
 package natstest
 
 import (

@@ -3,6 +3,7 @@ package natsstore
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
@@ -17,9 +18,10 @@ const (
 // ahead is what was read of a stream behind its frozen batches.
 type ahead struct {
 	items []item
-	next  uint64 // the sequence to read on at, 0 if nothing was read
-	more  int    // messages from there on, as of the last look
-	read  int    // messages that were read
+	next  uint64    // the sequence to read on at, 0 if nothing was read
+	more  int       // messages from there on, as of the last look
+	read  int       // messages that were read
+	empty time.Time // when there were no more, before the last look for them
 }
 
 // look reads on until there are as many events or bytes as the limits, or no
@@ -31,6 +33,7 @@ func (a *ahead) look(ctx context.Context, s *natsStore, stream string, end store
 	subject := s.cfg.eventsPrefix() + escape(stream)
 	events, bytes := a.size()
 	for events < limits.Events && bytes < limits.Bytes {
+		began := time.Now()
 		items, more, err := s.page(ctx, subject, store.From{Position: store.Position{Seq: a.next}})
 		if err != nil {
 			return err
@@ -50,6 +53,7 @@ func (a *ahead) look(ctx context.Context, s *natsStore, stream string, end store
 			a.next = items[len(items)-1].Position.Seq + 1
 		}
 		if a.more = more; more == 0 {
+			a.empty = began
 			return nil
 		}
 	}
@@ -106,6 +110,7 @@ func (a *ahead) cut(limits store.Limits) cut {
 			break
 		}
 		c.items, c.end = i+1, it.end()
+		f.Last = it.Time
 		if it.damaged != nil {
 			c.damaged = append(c.damaged, *it)
 			continue
@@ -114,7 +119,6 @@ func (a *ahead) cut(limits store.Limits) cut {
 			f.First, f.Time = it.Position, it.Time
 		}
 		c.events = append(c.events, it.Event)
-		f.Last = it.Time
 		f.Events++
 		f.Bytes += len(it.Data)
 		if f.Events >= limits.Events || f.Bytes >= limits.Bytes {
@@ -135,7 +139,7 @@ func (d *document) freeze(c *cut) {
 	if c.frozen.Events > 0 {
 		d.Frozen = append(append([]frozen{}, d.Frozen...), c.frozen)
 	} else {
-		d.extend(c.end)
+		d.extend(c.end, c.frozen.Last)
 	}
 }
 

@@ -47,7 +47,6 @@ func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block st
 	if seq, err = s.publish(ctx, msg); err != nil {
 		return 0, err
 	}
-	s.known.saw(seq)
 	if beforeToken := s.beforeToken; beforeToken != nil {
 		beforeToken()
 	}

@@ -142,14 +142,14 @@ func (c *claim) Split(ctx context.Context, id string) error {
 		first := all.cut(store.Limits{Events: (len(all.items) + 1) / 2, Bytes: math.MaxInt})
 		all.take(&first)
 		second := all.cut(store.Limits{Events: len(all.items), Bytes: math.MaxInt})
-		second.frozen.First, second.frozen.End = first.end, whole.End
+		second.frozen.First, second.frozen.End, second.frozen.Last = first.end, whole.End, whole.Last
 		return c.write(ctx, nil, func(d *document) error {
 			i, err := d.batch(id)
 			if err == nil {
 				d.Frozen = slices.Replace(slices.Clone(d.Frozen), i, i+1, first.frozen, second.frozen)
 			}
 			return err
-		}, nil)
+		}, func() { c.ready = nil }) // the halves come first
 	})
 }
 

@@ -123,9 +123,32 @@ func (c *claim) hold(ctx context.Context, call func(context.Context) error) erro
 		if err := c.prolong(); err != nil {
 			return err
 		}
+		if err := c.verify(ctx); err != nil {
+			return err
+		}
 		c.used = true
 		return call(ctx)
 	})
+}
+
+// verify looks, when the server was started anew, whether it still has what the
+// document says. If not, the claim ends, and the next one begins where the events do.
+// What was read ahead may be lost too, and is read again.
+func (c *claim) verify(ctx context.Context) error {
+	if server := c.s.server(); server == "" || server == c.doc.Server {
+		return nil
+	}
+	d := c.doc
+	lost, err := c.s.rewind(ctx, c.stream, &d)
+	if err != nil {
+		return err
+	}
+	if lost {
+		defer c.lose()
+		return errors.Join(store.ErrClaimLost, c.s.replace(ctx, c.stream, c.token.seq))
+	}
+	c.doc.Server, c.ahead = d.Server, ahead{}
+	return nil
 }
 
 // change changes the document as long as it is this claim's, and stores the
@@ -246,7 +269,16 @@ func (c *claim) Release(ctx context.Context, wait store.Wait) error {
 		// Whoever appends from now on publishes a token.
 		c.s.unhold(c)
 		c.end()
-		if c.doc.work() || c.some() {
+		more := c.doc.work() || c.some()
+		if !more && time.Since(c.empty) > c.s.cfg.fresh() {
+			// Of events of the meantime only this claim knows. Should it die when
+			// the token is gone, they must not be older than sweeps look.
+			var err error
+			if more, err = c.s.beyond(ctx, c.stream, c.doc.end()); err != nil {
+				return err
+			}
+		}
+		if more {
 			return c.s.replace(ctx, c.stream, c.token.seq)
 		}
 		return c.s.drop(ctx, c.stream, c.token.seq)
@@ -259,8 +291,11 @@ const longest = time.Hour
 
 // wait gives the stream back for later.
 func (c *claim) wait(ctx context.Context, after time.Duration) error {
+	if after < 0 || after > longest {
+		after = longest
+	}
 	err := c.write(ctx, nil, func(d *document) error {
-		d.Waiting = true
+		d.Until = time.Now().UTC().Add(after)
 		return nil
 	}, nil)
 	if err != nil {
@@ -276,9 +311,6 @@ func (c *claim) wait(ctx context.Context, after time.Duration) error {
 	}
 	if woken > c.born {
 		return c.s.replace(ctx, c.stream, c.token.seq)
-	}
-	if after < 0 || after > longest {
-		after = longest
 	}
 	if !c.leased() { // the token may be another's by now, who would lose time
 		return store.ErrClaimLost

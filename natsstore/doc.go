@@ -60,9 +60,9 @@
 // A block and the token for it are two messages. The token is published by
 // expecting that there is none. An owner publishes one by expecting its own, which
 // then moves to the end of the queue, and removes it by its sequence when there is
-// nothing left, then looks for events once more. A token whose lease has ended is
-// never taken as it is: whoever gets it replaces it by a new one first, so that
-// what the former owner still does to it has no effect.
+// nothing left, then looks for events once more. A token whose lease has ended, or that
+// was to wait for much longer, is never taken as it is: whoever gets it replaces it
+// by a new one first, so that what the former owner still does to it has no effect.
 //
 // Whoever dies between a block and its token leaves events that nobody is told
 // of. Every Config.Sweep one of the instances reads the headers of recent

@@ -28,9 +28,13 @@ type document struct {
 	Claim string `json:"claim,omitempty"`
 	Token uint64 `json:"token,omitempty"`
 
-	// Waiting tells that the claim was given back, while its token waits to be
-	// handed out again.
-	Waiting bool `json:"waiting,omitempty"`
+	// Until is when the token is to be handed out again, of a claim that was given
+	// back for later; zero of one that was not.
+	Until time.Time `json:"until,omitzero"`
+
+	// Server is the process of the server that had the events up to the document's
+	// end when they were last looked at; empty if that is not known.
+	Server string `json:"server,omitempty"`
 
 	Next   store.Position `json:"next,omitzero"`
 	Last   time.Time      `json:"last,omitzero"` // of the event before Next
@@ -45,7 +49,7 @@ type document struct {
 type frozen struct {
 	store.Frozen
 	Time time.Time `json:"time"` // of its first event
-	Last time.Time `json:"last"` // and of its last
+	Last time.Time `json:"last"` // and of its last, or of what is damaged behind that
 
 	// What of it is still there: retention may have taken a part.
 	LeftEvents int `json:"left_events"`
@@ -82,7 +86,13 @@ func decodeDocument(data []byte) (document, error) {
 
 // held tells whether a claim holds the stream by the token, as far as the
 // document knows.
-func (d *document) held(token uint64) bool { return d.Token == token && !d.Waiting }
+func (d *document) held(token uint64) bool { return token > 0 && d.Token == token && d.Until.IsZero() }
+
+// waits tells whether the stream waits for the token, for longer than clocks can
+// be apart.
+func (d *document) waits(token uint64, slack time.Duration) bool {
+	return d.Token == token && time.Now().Add(slack).Before(d.Until)
+}
 
 // batch returns the index of the frozen batch.
 func (d *document) batch(id string) (int, error) {
@@ -101,14 +111,28 @@ func (d *document) end() store.Position {
 	return d.Next
 }
 
-// extend moves that end over what makes no batch.
-func (d *document) extend(to store.Position) {
+// extend moves that end over what makes no batch, to an event of that time.
+func (d *document) extend(to store.Position, last time.Time) {
 	if n := len(d.Frozen); n > 0 {
 		d.Frozen = slices.Clone(d.Frozen)
-		d.Frozen[n-1].End = to
+		d.Frozen[n-1].End, d.Frozen[n-1].Last = to, last
 	} else {
-		d.Next = to
+		d.Next, d.Last = to, last
 	}
+}
+
+// before returns where the last message before that end is, and its time, which is
+// zero if there was none.
+func (d *document) before() (seq uint64, last time.Time) {
+	end := d.end()
+	last = d.Last
+	if n := len(d.Frozen); n > 0 {
+		last = d.Frozen[n-1].Last
+	}
+	if end.Index > 0 {
+		return end.Seq, last
+	}
+	return end.Seq - 1, last
 }
 
 // ack marks the batch and moves over all that are marked.

@@ -1,6 +1,7 @@
 package natsstore
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -42,7 +43,9 @@ func appended(t *testing.T, s store.Store, stream string, events ...string) uint
 
 func claimed(t *testing.T, s store.Store, stream string) *claim {
 	t.Helper()
-	c, err := s.Claim(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := s.Claim(ctx)
 	require.NoError(t, err)
 	require.Equal(t, stream, c.Stream())
 	mine, ok := c.(*claim)

@@ -30,45 +30,53 @@ type getRequest struct {
 	Last      string     `json:"last_by_subj,omitempty"`
 }
 
+// getAnswer is the answer to a getRequest.
+type getAnswer struct {
+	Error   *jetstream.APIError `json:"error"`
+	Message *struct {
+		Subject  string    `json:"subject"`
+		Sequence uint64    `json:"seq"`
+		Data     []byte    `json:"data"`
+		Time     time.Time `json:"time"`
+	} `json:"message"`
+}
+
 // get returns the message that the leader has, nil if there is none.
-func (s *natsStore) get(ctx context.Context, stream string, request getRequest) (*jetstream.RawStreamMsg, error) {
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message *struct {
-			Subject  string    `json:"subject"`
-			Sequence uint64    `json:"seq"`
-			Data     []byte    `json:"data"`
-			Time     time.Time `json:"time"`
-		} `json:"message"`
+func (s *natsStore) get(ctx context.Context, stream string, request getRequest) (msg *jetstream.RawStreamMsg, err error) {
+	data, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
 	}
-	if err := s.api(ctx, "STREAM.MSG.GET."+stream, request, &answer); err != nil {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		msg, err = s.getOnce(ctx, stream, data)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("a message of stream %s: %w", stream, err)
+	}
+	return msg, nil
+}
+
+// getOnce makes the request.
+func (s *natsStore) getOnce(ctx context.Context, stream string, request []byte) (*jetstream.RawStreamMsg, error) {
+	response, err := s.conn.RequestWithContext(ctx, s.apiPrefix+"STREAM.MSG.GET."+stream, request)
+	if err != nil {
+		return nil, err
+	}
+	var answer getAnswer
+	if err := json.Unmarshal(response.Data, &answer); err != nil {
 		return nil, err
 	}
 	switch m := answer.Message; {
 	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
 		return nil, nil //nolint:nilnil // no message is no error
 	case answer.Error != nil:
-		return nil, fmt.Errorf("a message of stream %s: %w", stream, answer.Error)
+		return nil, answer.Error // servers that elect a leader say at once that they have none
 	case m == nil:
-		return nil, fmt.Errorf("a message of stream %s: %w", stream, jetstream.ErrInvalidJetStreamResponse)
+		return nil, jetstream.ErrInvalidJetStreamResponse
 	default:
 		return &jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data, Time: m.Time}, nil
 	}
-}
-
-// api makes a request of the JetStream API. It repeats what failed for now.
-func (s *natsStore) api(ctx context.Context, subject string, request, answer any) error {
-	data, err := json.Marshal(request)
-	if err != nil {
-		return err
-	}
-	return s.retry(ctx, func(ctx context.Context) error {
-		msg, err := s.conn.RequestWithContext(ctx, s.apiPrefix+subject, data)
-		if err != nil {
-			return fmt.Errorf("%s: %w", subject, err)
-		}
-		return json.Unmarshal(msg.Data, answer)
-	})
 }
 
 // page returns the next items of a subject from the start on, at least one
@@ -110,6 +118,9 @@ func (s *natsStore) direct(ctx context.Context, subject string, from store.From)
 		options = append(options, jetstreamext.GetBatchStartTime(from.Time))
 	} else {
 		options = append(options, jetstreamext.GetBatchSeq(max(from.Position.Seq, 1)))
+	}
+	if !s.conn.IsConnected() { // the library leaves a subscription behind when it cannot publish
+		return nil, 0, nats.ErrDisconnected
 	}
 	messages, err := jetstreamext.GetBatch(ctx, s.js, s.cfg.eventsStream(), getMessages, options...)
 	if err != nil {

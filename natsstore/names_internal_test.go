@@ -3,6 +3,7 @@ package natsstore
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
@@ -120,7 +121,7 @@ func FuzzBlocks(f *testing.F) {
 func TestDocumentsOfStreams(t *testing.T) {
 	t.Parallel()
 	d := document{
-		Claim: "id", Token: 3, Waiting: true, Next: store.Position{Seq: 4, Index: 1},
+		Claim: "id", Token: 3, Until: time.Unix(5, 0).UTC(), Next: store.Position{Seq: 4, Index: 1},
 		Frozen: []frozen{{Frozen: store.Frozen{ID: "b", Events: 2}, LeftEvents: 1}},
 		Gaps:   []store.Gap{{ID: "g", Reason: store.Expired}},
 		Status: []byte("a\nb"),

@@ -90,6 +90,8 @@ func (cfg *Config) connection() []nats.Option {
 		nats.IgnoreAuthErrorAbort(), // credentials may be renewed, and accounts come late
 		nats.ReconnectWait(500 * time.Millisecond),
 		nats.ReconnectBufSize(-1),
+		nats.FlusherTimeout(cfg.timeout()), // whatever is called waits for a write that is stuck
+		nats.ReconnectOnFlusherError(),
 		nats.PingInterval(10 * time.Second),
 		nats.SyncQueueLen(2 * getMessages), // each batched get makes such a queue, of 64 Ki places otherwise
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
@@ -191,8 +193,16 @@ func (s *natsStore) openStreams(ctx context.Context) error {
 	if s.documents, err = s.bucket(ctx, s.cfg.documentsBucket()); err != nil {
 		return err
 	}
-	s.known.replicas = info.Config.Replicas
+	s.replicas = info.Config.Replicas
 	s.warn(info)
+	if s.replicas == 1 {
+		if info, err = s.eventsInfo(ctx); err != nil { // who creates a stream is not told
+			return fmt.Errorf("natsstore: stream %s: %w", s.cfg.eventsStream(), err)
+		}
+		if info.Cluster != nil {
+			s.keeper = info.Cluster.Leader
+		}
+	}
 	return nil
 }
 

@@ -267,22 +267,21 @@ func (c *claim) fence(ctx context.Context) (bool, error) {
 			if err != nil || last != c.token.seq {
 				return false, err
 			}
-		case d.held(c.token.seq):
-			if c.token.delivered == 1 {
-				return false, nil
-			}
+		case d.held(c.token.seq) && c.token.delivered == 1:
+			return false, nil
+		case d.held(c.token.seq), d.waits(c.token.seq, c.s.cfg.Lease/2):
 			// The holder has let its lease end, and may still think that the token
-			// is its own. With a new one it can do no harm.
+			// is its own, or be about to let it wait. With a new one it can do no harm.
 			err := c.s.replace(ctx, c.stream, c.token.seq)
 			if errors.Is(err, store.ErrClaimLost) {
 				err = nil
 			}
 			return false, err
 		}
-		if err := c.s.rewind(ctx, c.stream, &d); err != nil {
+		if _, err := c.s.rewind(ctx, c.stream, &d); err != nil {
 			return false, err
 		}
-		d.Claim, d.Token, d.Waiting = c.id, c.token.seq, false
+		d.Claim, d.Token, d.Until = c.id, c.token.seq, time.Time{}
 		now, err := c.s.put(ctx, c.stream, d.encode(), rev)
 		if errors.Is(err, store.ErrConflict) {
 			// Another was faster, or the write was made although it seemed to

@@ -19,7 +19,7 @@ func TestClaimBesideUnreadableDocument(t *testing.T) {
 	_, err := s.states.Put(t.Context(), stateKeys+"bad", []byte("{\"version\":2}\n"))
 	require.NoError(t, err)
 	appendEvents(t, s, "bad", "event")
-	require.NoError(t, s.ringer.flush(t.Context()))
+	require.NoError(t, s.ringer.flush(t.Context(), true))
 	for i := range 10 {
 		appendEvents(t, s, fmt.Sprint("good-", i), "event")
 	}

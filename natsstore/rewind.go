@@ -2,77 +2,90 @@ package natsstore
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
 
-// known is how far the stream of events has come, at least.
-type known struct {
-	replicas   int
-	last       atomic.Uint64 // sequence
-	connection atomic.Uint64 // how often it had been made anew by then
+// server returns which process of the server keeps the events, if that is known:
+// it is the one that the store is connected to.
+func (s *natsStore) server() string {
+	if s.replicas > 1 || s.conn.ConnectedServerName() != s.keeper {
+		return ""
+	}
+	return s.conn.ConnectedServerId()
 }
 
-// saw tells that the stream has come to the sequence.
-func (k *known) saw(seq uint64) {
-	for last := k.last.Load(); last < seq; last = k.last.Load() {
-		if k.last.CompareAndSwap(last, seq) {
-			return
+// rewind moves a document back to where the stream of events is, if what came
+// before the document's end is not there: a single server that lost its power has
+// lost the last events, gives their sequences to others, and those must not be
+// passed over. What the server still has is sent again from the last event on that
+// was acknowledged. It looks when another process of the server was the last to have
+// that event, and tells whether events are lost.
+func (s *natsStore) rewind(ctx context.Context, stream string, d *document) (lost bool, err error) {
+	server := s.server()
+	if s.replicas > 1 || server != "" && d.Server == server {
+		return false, nil
+	}
+	if lost, err = s.lacks(ctx, stream, d); err != nil {
+		return false, err
+	}
+	if lost {
+		if err := s.restart(ctx, stream, d); err != nil {
+			return false, err
 		}
 	}
+	d.Server = server
+	return lost, nil
 }
 
-// over forgets what was known over another connection than the present one: the
-// server may have been restarted since.
-func (k *known) over(conn *nats.Conn) {
-	if reconnects := conn.Stats().Reconnects; k.connection.Swap(reconnects) != reconnects {
-		k.last.Store(0)
+// lacks tells whether the message before the document's end is another, or none
+// although its sequence is not yet past the retention.
+func (s *natsStore) lacks(ctx context.Context, stream string, d *document) (bool, error) {
+	seq, at := d.before()
+	if at.IsZero() {
+		return false, nil // nothing came before
 	}
-}
-
-// rewind moves a document back to where the stream of events is, if it is
-// beyond its end: a single server that lost its power has lost the last events,
-// gives their sequences to others, and those must not be passed over. What the
-// server still has is sent again from the last event on that was acknowledged.
-func (s *natsStore) rewind(ctx context.Context, stream string, d *document) error {
-	end := d.end().Seq
-	if s.known.replicas > 1 {
-		return nil
+	msg, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: seq})
+	if err != nil {
+		return false, err
 	}
-	s.known.over(s.conn)
-	if end <= s.known.last.Load()+1 {
-		return nil
+	if msg != nil {
+		return msg.Subject != s.cfg.eventsPrefix()+escape(stream) || !msg.Time.Equal(at), nil
 	}
 	info, err := s.eventsInfo(ctx)
 	if err != nil {
+		return false, err
+	}
+	return seq >= info.State.FirstSeq, nil
+}
+
+// restart moves the document to the first event that was not acknowledged, of those
+// that are there.
+func (s *natsStore) restart(ctx context.Context, stream string, d *document) error {
+	known, _ := d.before()
+	info, err := s.eventsInfo(ctx) // before the look: what comes later is behind its last
+	if err != nil {
 		return err
 	}
-	s.known.saw(info.State.LastSeq)
-	if end <= info.State.LastSeq+1 {
-		return nil
+	request := getRequest{Seq: 1, Next: s.cfg.eventsPrefix() + escape(stream)}
+	if !d.Last.IsZero() {
+		if d.Next.Index > 0 { // a part of that block is not acknowledged
+			d.Last = d.Last.Add(-time.Nanosecond)
+		}
+		from := d.Last.Add(time.Nanosecond)
+		request.Seq, request.StartTime = 0, &from
 	}
-	from := d.Last
-	if d.Next.Index == 0 {
-		from = from.Add(time.Nanosecond)
-	}
-	request := getRequest{StartTime: &from, Next: s.cfg.eventsPrefix() + escape(stream)}
-	if d.Last.IsZero() {
-		request.StartTime, request.Seq = nil, 1
-	}
-	next := info.State.LastSeq + 1
 	msg, err := s.get(ctx, s.cfg.eventsStream(), request)
 	if err != nil {
 		return err
 	}
+	next := info.State.LastSeq + 1
 	if msg != nil {
 		next = min(next, msg.Sequence)
 	}
 	s.cfg.Logger.Error("the NATS server has lost events that it had acknowledged, of this webhook or others; what is left is delivered",
-		"webhook", stream, "last", info.State.LastSeq, "known", end-1)
+		"webhook", stream, "last", info.State.LastSeq, "known", known)
 	d.Next, d.Frozen = store.Position{Seq: next}, nil
 	return nil
 }

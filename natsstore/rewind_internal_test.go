@@ -1,54 +1,197 @@
 package natsstore
 
 import (
-	"fmt"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-6bcf82c5/auditlog/natsstore/internal/natstest"
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
 
+// losingServer is a server whose streams can go back to where they were.
+type losingServer struct {
+	t   *testing.T
+	dir string
+	*natstest.Cluster
+}
+
+func startLosing(t *testing.T) losingServer {
+	t.Helper()
+	dir := t.TempDir()
+	c, err := natstest.Start(dir, 1, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Stop()) })
+	return losingServer{t, dir, c}
+}
+
+// config is one without a sweep.
+func (s losingServer) config() Config {
+	cfg := config(s.t, s.Cluster, 1)
+	cfg.Sweep = time.Hour
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	return cfg
+}
+
+// losing does something and then starts the server anew, which has lost what came
+// to the stream meanwhile.
+func (s losingServer) losing(stream string, do func()) {
+	s.t.Helper()
+	found, err := filepath.Glob(filepath.Join(s.Server(0).StoreDir(), "*", "streams", stream))
+	require.NoError(s.t, err)
+	require.Len(s.t, found, 1)
+	s.StopOne(0)
+	kept := s.t.TempDir()
+	require.NoError(s.t, os.CopyFS(kept, os.DirFS(found[0])))
+	require.NoError(s.t, s.StartOne(0))
+	do()
+	s.StopOne(0)
+	require.NoError(s.t, os.RemoveAll(found[0]))
+	require.NoError(s.t, os.CopyFS(found[0], os.DirFS(kept)))
+	require.NoError(s.t, s.StartOne(0))
+}
+
+// reached waits until the store is connected to the server that runs now.
+func (s losingServer) reached(by *natsStore) {
+	s.t.Helper()
+	eventually(s.t, func() bool { return by.conn.ConnectedServerId() == s.Server(0).ID() })
+}
+
+// deliver acknowledges the next batch of the claim and returns its events.
+func deliver(t *testing.T, c store.Claim) []string {
+	t.Helper()
+	b, err := c.Batch(t.Context(), all)
+	require.NoError(t, err)
+	require.NoError(t, c.Ack(t.Context(), b.ID, nil, store.Limits{}))
+	return texts(b)
+}
+
 // When the server has lost its last events, with its power, it gives their
-// sequences to new ones: these are delivered nevertheless.
+// sequences to new ones: these are delivered nevertheless, also where others have
+// had so many since that the stream is longer than it was.
 func TestEventsAfterOthersWereLost(t *testing.T) {
 	t.Parallel()
-	for _, frozen := range []bool{false, true} {
-		t.Run(fmt.Sprint("frozen ", frozen), func(t *testing.T) {
+	for name, test := range map[string]struct {
+		frozen bool
+		others int
+	}{
+		"acknowledged":                {},
+		"acknowledged, others follow": {others: 20},
+		"frozen":                      {frozen: true},
+		"frozen, others follow":       {frozen: true, others: 20},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := quiet(t)
+			server := startLosing(t)
+			cfg := server.config()
 			s := opened(t, cfg)
-			for i := range 5 {
-				appended(t, s, "w", fmt.Sprint("before ", i))
-			}
+			appended(t, s, "w", "kept")
 			c := claimed(t, s, "w")
-			batch, err := c.Batch(t.Context(), all)
-			require.NoError(t, err)
-			if !frozen {
-				require.NoError(t, c.Ack(t.Context(), batch.ID, nil, store.Limits{}))
-			}
+			require.Equal(t, []string{"kept"}, deliver(t, c))
 			require.NoError(t, c.Release(t.Context(), store.Wait{}))
 			require.NoError(t, s.Close())
+			var lost store.Batch
+			server.losing(cfg.eventsStream(), func() {
+				s := opened(t, cfg)
+				for range 5 {
+					appended(t, s, "w", "lost")
+				}
+				c := claimed(t, s, "w")
+				var err error
+				lost, err = c.Batch(t.Context(), all)
+				require.NoError(t, err)
+				if !test.frozen {
+					require.NoError(t, c.Ack(t.Context(), lost.ID, nil, store.Limits{}))
+				}
+				require.NoError(t, c.Release(t.Context(), store.Wait{}))
+				require.NoError(t, s.Close())
+			})
 
-			// The stream is as it was before all of them.
 			s = opened(t, cfg)
-			events := s.events.CachedInfo().Config
-			require.NoError(t, s.js.DeleteStream(t.Context(), events.Name))
-			_, err = s.js.CreateStream(t.Context(), events)
-			require.NoError(t, err)
 			appended(t, s, "w", "after")
+			for range test.others {
+				appended(t, s, "other", "x")
+			}
 			c = claimed(t, s, "w")
 			again, err := c.Batch(t.Context(), all)
 			require.NoError(t, err)
 			require.Equal(t, []string{"after"}, texts(again))
-			require.NotEqual(t, batch.ID, again.ID)
+			require.NotEqual(t, lost.ID, again.ID)
 			require.NoError(t, c.Ack(t.Context(), again.ID, nil, store.Limits{}))
 			appended(t, s, "w", "later")
-			again, err = c.Batch(t.Context(), all)
-			require.NoError(t, err)
-			require.Equal(t, []string{"later"}, texts(again))
+			require.Equal(t, []string{"later"}, deliver(t, c))
 		})
 	}
+}
+
+// The same when the webhook is claimed all the while, and read ahead.
+func TestHeldWhileEventsAreLost(t *testing.T) {
+	t.Parallel()
+	server := startLosing(t)
+	cfg := server.config()
+	s := opened(t, cfg)
+	appended(t, s, "w", "1", "2")
+	c := claimed(t, s, "w")
+	one := store.Limits{Events: 1, Bytes: 100}
+	first, err := c.Batch(t.Context(), one)
+	require.NoError(t, err)
+
+	// A server that was started anew and has everything changes nothing.
+	server.losing(cfg.eventsStream(), func() {
+		server.reached(s)
+		require.NoError(t, c.Ack(t.Context(), first.ID, nil, one))
+		second, err := c.Batch(t.Context(), one)
+		require.NoError(t, err)
+		require.Equal(t, []string{"2"}, texts(second))
+		require.NoError(t, c.Ack(t.Context(), second.ID, nil, store.Limits{}))
+		appended(t, s, "w", "lost", "lost too")
+		third, err := c.Batch(t.Context(), one)
+		require.NoError(t, err)
+		require.Equal(t, []string{"lost"}, texts(third))
+	})
+	server.reached(s)
+	appended(t, s, "w", "after")
+	require.ErrorIs(t, c.Save(t.Context(), nil), store.ErrClaimLost)
+	require.Equal(t, []string{"after"}, deliver(t, claimed(t, s, "w")))
+}
+
+// A server that has lost the tokens of old events with its power, in a store that
+// has been swept since: they are found nevertheless.
+func TestTokensWereLost(t *testing.T) {
+	t.Parallel()
+	server := startLosing(t)
+	cfg := server.config()
+	s := opened(t, cfg)
+	swept := func(change func(*sweeps)) {
+		var done sweeps
+		rev := uint64(0)
+		entry, err := s.entry(t.Context(), sweepKey)
+		require.NoError(t, err)
+		if entry != nil {
+			require.NoError(t, json.Unmarshal(entry.Value(), &done))
+			rev = entry.Revision()
+		}
+		change(&done)
+		_, err = s.sweepOnce(t.Context(), done, rev)
+		require.NoError(t, err)
+	}
+	server.losing(cfg.tokensStream(), func() {
+		server.reached(s)
+		appended(t, s, "w", "old")
+		require.NoError(t, s.ringer.flush(t.Context(), true))
+		swept(func(*sweeps) {})
+	})
+	server.reached(s)
+	last, err := s.last(t.Context(), cfg.tokensStream(), cfg.tokensPrefix()+"w")
+	require.NoError(t, err)
+	require.Zero(t, last)
+	swept(func(done *sweeps) { done.Orphans = time.Now().Add(time.Hour) }) // as if those had come long ago
+	require.Equal(t, []string{"old"}, deliver(t, claimed(t, s, "w")))
 }
 
 // Of a block that was acknowledged in part the rest is sent again with it.
@@ -61,10 +204,55 @@ func TestRewindInABlock(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.Ack(t.Context(), batch.ID, nil, store.Limits{}))
 	d := c.doc
-	d.Next.Seq += 10
-	require.NoError(t, s.rewind(t.Context(), "w", &d))
-	require.Equal(t, store.Position{Seq: c.doc.Next.Seq}, d.Next)
-	d = c.doc
-	require.NoError(t, s.rewind(t.Context(), "w", &d))
+	lost, err := s.rewind(t.Context(), "w", &d)
+	require.NoError(t, err)
+	require.False(t, lost)
 	require.Equal(t, c.doc, d)
+
+	d.Server = "another"
+	lost, err = s.rewind(t.Context(), "w", &d)
+	require.NoError(t, err)
+	require.False(t, lost)
+	require.Equal(t, c.doc, d)
+
+	for range 2 { // once more when it is lost once more
+		d.Next.Seq += 10
+		d.Server = "another"
+		lost, err = s.rewind(t.Context(), "w", &d)
+		require.NoError(t, err)
+		require.True(t, lost)
+		require.Equal(t, store.Position{Seq: c.doc.Next.Seq}, d.Next)
+	}
+}
+
+// What is damaged, or past the retention, is not lost.
+func TestNothingToRewind(t *testing.T) {
+	t.Parallel()
+	s := opened(t, quiet(t))
+	appended(t, s, "w", "1")
+	c := claimed(t, s, "w")
+	kept := func() {
+		t.Helper()
+		d := c.doc
+		d.Server = "another"
+		lost, err := s.rewind(t.Context(), "w", &d)
+		require.NoError(t, err)
+		require.False(t, lost)
+	}
+	kept()
+	require.Equal(t, []string{"1"}, deliver(t, c))
+	kept()
+	for range 2 { // behind nothing, and behind a frozen batch
+		_, err := s.js.Publish(t.Context(), s.cfg.eventsPrefix()+"w", []byte("garbage"))
+		require.NoError(t, err)
+		_, err = c.Batch(t.Context(), all)
+		require.ErrorIs(t, err, store.ErrNoEvents)
+		kept()
+		appended(t, s, "w", "2")
+		_, err = c.Batch(t.Context(), all)
+		require.NoError(t, err)
+		kept()
+	}
+	require.NoError(t, s.events.Purge(t.Context()))
+	kept()
 }

@@ -38,9 +38,11 @@ type ringer struct {
 
 // ring is what is known of a stream.
 type ring struct {
-	queued, flying bool
-	again          bool // it was rung since it was published
-	cooling        bool
+	queued  bool
+	flying  *nats.Msg // the token that is published, not answered
+	again   bool      // it was rung since it was published, or that failed
+	failed  bool      // the last time it was published
+	cooling bool
 }
 
 // cooling is a stream that was published lately.
@@ -73,7 +75,7 @@ func (r *ringer) ring(stream string) {
 	switch {
 	case r.stopped || k.queued:
 		return
-	case k.flying || k.cooling:
+	case k.flying != nil || k.cooling:
 		k.again = true
 		r.streams[stream] = k
 	default:
@@ -102,15 +104,15 @@ func (r *ringer) run() {
 		}
 		stream := r.queue[0]
 		r.queue = r.queue[1:]
-		k := r.streams[stream]
-		k.queued, k.flying = false, true
-		r.streams[stream] = k
-		r.flying++
-		r.mu.Unlock()
 		key := escape(stream)
 		msg := &nats.Msg{Subject: r.s.cfg.tokensPrefix() + key, Header: nats.Header{
 			streamHeader: {key}, jetstream.ExpectedLastSubjSeqHeader: {"0"},
 		}}
+		k := r.streams[stream]
+		k.queued, k.flying = false, msg
+		r.streams[stream] = k
+		r.flying++
+		r.mu.Unlock()
 		_, err := r.js.PublishMsgAsync(msg)
 		if err != nil {
 			r.answered(msg, err)
@@ -119,17 +121,21 @@ func (r *ringer) run() {
 	}
 }
 
-// answered is called with the server's answer.
+// answered is called with the server's answer. When the connection is lost while a
+// token is published, the library may tell it twice.
 func (r *ringer) answered(msg *nats.Msg, err error) {
 	stream, _ := unescape(msg.Header.Get(streamHeader))
 	failed := err != nil && !superseded(err)
-	if failed && !transient(err) {
-		r.s.cfg.Logger.Error("the token of a webhook could not be published; it is tried again", "webhook", stream, "error", err)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k := r.streams[stream]
-	k.flying, k.cooling, k.again = false, true, k.again || failed
+	if k.flying != msg {
+		return
+	}
+	if failed && !transient(err) && !r.stopped {
+		r.s.cfg.Logger.Error("the token of a webhook could not be published; it is tried again", "webhook", stream, "error", err)
+	}
+	k.flying, k.cooling, k.failed, k.again = nil, true, failed, k.again || failed
 	r.streams[stream] = k
 	r.flying--
 	r.cooling = append(r.cooling, cooling{stream, time.Now().Add(ringInterval)})
@@ -167,14 +173,15 @@ func (r *ringer) cooled() {
 	k.cooling = false
 	if k.again && !k.queued {
 		r.push(stream, k)
-	} else if !k.queued && !k.flying {
+	} else if !k.queued && k.flying == nil {
 		delete(r.streams, stream)
 	}
 	r.changed.Broadcast()
 }
 
-// flush waits until all that was rung is published.
-func (r *ringer) flush(ctx context.Context) error {
+// flush waits until a token was published for all that was rung: all means until
+// that has succeeded, otherwise until it was tried.
+func (r *ringer) flush(ctx context.Context, all bool) error {
 	stop := context.AfterFunc(ctx, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -186,8 +193,13 @@ func (r *ringer) flush(ctx context.Context) error {
 	for {
 		waiting := len(r.queue) + r.flying
 		for _, c := range r.cooling {
-			if k := r.streams[c.stream]; k.again && !k.queued && !k.flying {
+			k := r.streams[c.stream]
+			switch {
+			case !k.again || k.queued || k.flying != nil:
+			case !k.failed:
 				r.push(c.stream, k)
+				waiting++
+			case all: // it is tried again when it has cooled
 				waiting++
 			}
 		}

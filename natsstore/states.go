@@ -92,7 +92,7 @@ func (s *natsStore) Wake(ctx context.Context, stream string) error {
 			return err
 		}
 		d, _, err := s.load(ctx, stream)
-		if err != nil || !d.Waiting {
+		if err != nil || d.Until.IsZero() {
 			return err
 		}
 		if err := s.replace(ctx, stream, d.Token); !errors.Is(err, store.ErrClaimLost) {

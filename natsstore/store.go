@@ -41,6 +41,10 @@ func (cfg *Config) timeout() time.Duration {
 	return min(requestTimeout, max(2*time.Second, cfg.Lease/4))
 }
 
+// fresh is for how long a holder relies on there being no more events than it has
+// seen, when it removes its token.
+func (cfg *Config) fresh() time.Duration { return cfg.Lease / 4 }
+
 // natsStore implements store.Store.
 type natsStore struct {
 	cfg       Config
@@ -66,7 +70,9 @@ type natsStore struct {
 	held map[string]*claim // by stream
 
 	total totals
-	known known
+
+	replicas int    // of the stream of events
+	keeper   string // the name of the server that had it at the beginning
 
 	beforeToken func() // for tests: runs between an event and its token
 }
@@ -313,7 +319,7 @@ func (s *natsStore) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	err := s.ringer.flush(ctx)
+	err := s.ringer.flush(ctx, true)
 	s.ringer.stop()
 	for _, c := range held {
 		s.requeue(c.stream, c.token.seq)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +20,7 @@ const sweepKey = "sweep"
 type sweeps struct {
 	Orphans time.Time `json:"orphans,omitzero"` // events before this have no token missing
 	Expired time.Time `json:"expired,omitzero"` // when the retention was last looked at
+	Server  string    `json:"server,omitempty"` // which process of a single server that was
 }
 
 // sweep runs sweeps until the store is closed. Of the instances the one does
@@ -69,13 +68,17 @@ func (s *natsStore) sweepOnce(ctx context.Context, done sweeps, rev uint64) (uin
 		rev, err = s.putSweeps(ctx, done, rev)
 		return err
 	}
+	if server := s.server(); server != "" && server != done.Server {
+		// One that lost its power may have lost the tokens of whatever events.
+		done.Orphans, done.Server = time.Time{}, server
+	}
 	if err := s.findOrphans(ctx, done.Orphans, info.State.LastSeq, busy); err != nil {
 		return 0, err
 	}
-	// A holder may remove a token just before it dies, of an event that came while
-	// it still had it. So events are looked at once more when their claims have
-	// ended.
-	done.Orphans = now.Add(-s.cfg.Lease - s.cfg.Lease/4)
+	// A holder may remove a token just before it dies, of an event that came since
+	// it last looked for more. So events are looked at once more when their claims
+	// have ended.
+	done.Orphans = now.Add(-s.cfg.Lease - 2*s.cfg.fresh())
 	if now.Sub(done.Expired) >= min(s.cfg.Retention/64, time.Hour) {
 		if err := s.expire(ctx, now.Add(-s.cfg.Retention), &info.State, busy); err != nil {
 			return 0, err
@@ -121,15 +124,20 @@ func (s *natsStore) findOrphans(ctx context.Context, since time.Time, to uint64,
 		if err != nil || !unsent {
 			return err
 		}
-		err = s.publishToken(ctx, stream, 0)
-		if superseded(err) {
-			return nil // just now
-		}
-		if err == nil {
-			s.cfg.Logger.Info("events that nobody was told of are delivered now", "webhook", stream)
-		}
-		return err
+		return s.adopt(ctx, stream)
 	})
+}
+
+// adopt publishes a token for a stream that has events and none.
+func (s *natsStore) adopt(ctx context.Context, stream string) error {
+	err := s.publishToken(ctx, stream, 0)
+	if superseded(err) {
+		return nil // just now
+	}
+	if err == nil {
+		s.cfg.Logger.Info("events that nobody was told of are delivered now", "webhook", stream)
+	}
+	return err
 }
 
 // each makes a call for each stream, several at a time, and returns the first
@@ -156,76 +164,6 @@ func (s *natsStore) each(ctx context.Context, streams map[string]struct{}, busy 
 	}
 	wait.Wait()
 	return context.Cause(ctx)
-}
-
-// recent returns the streams with events since the time, up to the sequence. It
-// reads headers only.
-func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64, busy func() error) (map[string]struct{}, error) {
-	cfg := jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, HeadersOnly: true, MemoryStorage: true, Replicas: 1,
-		InactiveThreshold: time.Minute, DeliverPolicy: jetstream.DeliverAllPolicy,
-	}
-	if !since.IsZero() {
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
-	}
-	var consumer jetstream.Consumer
-	if err := s.retry(ctx, func(ctx context.Context) (err error) {
-		consumer, err = s.events.CreateConsumer(ctx, cfg)
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.timeout())
-		defer cancel()
-		_ = s.events.DeleteConsumer(ctx, consumer.CachedInfo().Name) // otherwise it goes by itself
-	}()
-	streams := map[string]struct{}{}
-	prefix := s.cfg.eventsPrefix()
-	rest := getRequest{StartTime: cfg.OptStartTime, Next: prefix + "*"}
-	if since.IsZero() {
-		rest.Seq = 1
-	}
-	left, past := consumer.CachedInfo().NumPending, false
-	fetch := func(context.Context) error {
-		batch, err := consumer.Fetch(int(min(left, 1000)), jetstream.FetchMaxWait(requestTimeout))
-		if err != nil {
-			return err
-		}
-		some := false
-		for msg := range batch.Messages() {
-			meta, err := msg.Metadata()
-			if err != nil {
-				return err
-			}
-			if past = meta.Sequence.Stream > to; past {
-				return nil
-			}
-			if stream, ok := unescape(strings.TrimPrefix(msg.Subject(), prefix)); ok {
-				streams[stream] = struct{}{}
-			}
-			left, some = meta.NumPending, true
-			rest.Seq, rest.StartTime = meta.Sequence.Stream+1, nil
-		}
-		if err := batch.Error(); err != nil || some {
-			return err
-		}
-		return jetstream.ErrNoStreamResponse
-	}
-	for left > 0 {
-		if err := busy(); err != nil {
-			return nil, err
-		}
-		if err := s.retry(ctx, fetch); err != nil || past {
-			return streams, err
-		}
-	}
-	// The consumer may live on a server that does not have the last ones yet.
-	msg, err := s.get(ctx, s.cfg.eventsStream(), rest)
-	if err == nil && msg != nil && msg.Sequence <= to {
-		err = fmt.Errorf("%w: a follower lacks events from sequence %d on", store.ErrUnavailable, msg.Sequence)
-	}
-	return streams, err
 }
 
 // expire removes the events before the time. Those that are unsent become a gap
@@ -276,7 +214,11 @@ func (s *natsStore) expireStream(ctx context.Context, stream string, limit uint6
 	unreadable := err != nil && !errors.Is(err, store.ErrUnavailable) && ctx.Err() == nil
 	if unreadable {
 		s.cfg.Logger.Error("the document of a webhook cannot be read; its events stay", "webhook", stream, "error", err)
-	} else if err != nil {
+	}
+	if err == nil {
+		_, err = s.rewind(ctx, stream, &d)
+	}
+	if err != nil && !unreadable {
 		return 0, err
 	}
 	first, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: max(d.Next.Seq, 1), Next: s.cfg.eventsPrefix() + key})
@@ -289,6 +231,9 @@ func (s *natsStore) expireStream(ctx context.Context, stream string, limit uint6
 	token, err := s.last(ctx, s.cfg.tokensStream(), s.cfg.tokensPrefix()+key)
 	if err != nil || d.held(token) {
 		return first.Sequence, err
+	}
+	if token == 0 { // a gap would be told to nobody
+		return first.Sequence, s.adopt(ctx, stream)
 	}
 	g, err := s.passed(ctx, stream, &d, limit)
 	if err != nil || g.Events == 0 {

@@ -50,7 +50,7 @@ func TestOrphanOfHolder(t *testing.T) {
 	require.NoError(t, c.Ack(t.Context(), batch.ID, nil, store.Limits{}))
 	other := opened(t, cfg)
 	appended(t, other, "w", "2")
-	require.NoError(t, other.ringer.flush(t.Context())) // there is a token
+	require.NoError(t, other.ringer.flush(t.Context(), true)) // there is a token
 	done, rev := sweeps{}, uint64(0)
 	rev, err = s.sweepOnce(t.Context(), done, rev)
 	require.NoError(t, err)
@@ -283,7 +283,7 @@ func TestFlushEnds(t *testing.T) {
 	s.ringer.mu.Unlock()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errStopped)
-	require.ErrorIs(t, s.ringer.flush(ctx), errStopped)
+	require.ErrorIs(t, s.ringer.flush(ctx, true), errStopped)
 	s.ringer.mu.Lock()
 	s.ringer.flying--
 	s.ringer.mu.Unlock()

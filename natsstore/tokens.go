@@ -62,14 +62,22 @@ func (s *natsStore) unsent(ctx context.Context, stream string) (bool, error) {
 	if err != nil || d.work() {
 		return err == nil, err
 	}
+	if _, err := s.rewind(ctx, stream, &d); err != nil {
+		return false, err
+	}
+	return s.beyond(ctx, stream, d.end())
+}
+
+// beyond tells whether a stream has events from the position on.
+func (s *natsStore) beyond(ctx context.Context, stream string, end store.Position) (bool, error) {
 	subject := s.cfg.eventsPrefix() + escape(stream)
-	msg, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: max(d.end().Seq, 1), Next: subject})
+	msg, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: max(end.Seq, 1), Next: subject})
 	if err != nil || msg == nil {
 		return false, err
 	}
-	if msg.Sequence > d.end().Seq {
+	if msg.Sequence > end.Seq {
 		return true, nil
 	}
 	items := appendItems(nil, msg)
-	return items[len(items)-1].Position.Compare(d.end()) >= 0, nil
+	return items[len(items)-1].Position.Compare(end) >= 0, nil
 }

@@ -63,7 +63,7 @@ func (s *natsStore) Total(ctx context.Context) (total store.Backlog, err error) 
 
 // count adds up the backlogs, and tells of how many streams.
 func (s *natsStore) count(ctx context.Context) (store.Backlog, int, error) {
-	if err := s.ringer.flush(ctx); err != nil {
+	if err := s.ringer.flush(ctx, false); err != nil {
 		return store.Backlog{}, 0, err
 	}
 	streams, err := s.subjects(ctx, s.tokens, s.cfg.tokensPrefix())

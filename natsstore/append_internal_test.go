@@ -2,16 +2,12 @@ package natsstore
 
 import (
 	"context"
-	"io"
-	"net"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-6bcf82c5/auditlog/natsstore/internal/natstest"
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
 
@@ -33,94 +29,6 @@ func TestWindowIsGivenBack(t *testing.T) {
 	_, err = s.publish(t.Context(), unheard)
 	require.ErrorIs(t, err, store.ErrUnavailable)
 	require.Empty(t, s.window)
-}
-
-// proxy stands between a store and a server.
-type proxy struct {
-	listener net.Listener
-	server   string
-
-	mu    sync.Mutex
-	mute  bool // nothing that the server says passes
-	down  bool // nobody can connect
-	conns []net.Conn
-}
-
-func newProxy(t *testing.T, c *natstest.Cluster) *proxy {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p := &proxy{listener: l, server: c.Server(0).Addr().String()}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() { p.serve(client) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.cut(true)
-		running.Wait()
-	})
-	return p
-}
-
-func (p *proxy) url() string { return "nats://" + p.listener.Addr().String() }
-
-// serve passes on what both sides say.
-func (p *proxy) serve(client net.Conn) {
-	defer func() { _ = client.Close() }()
-	server, err := (&net.Dialer{}).Dial("tcp", p.server)
-	if err != nil {
-		return
-	}
-	defer func() { _ = server.Close() }()
-	p.mu.Lock()
-	if p.down {
-		p.mu.Unlock()
-		return
-	}
-	p.conns = append(p.conns, client, server)
-	p.mu.Unlock()
-	var up sync.WaitGroup
-	up.Go(func() { _, _ = io.Copy(server, client) })
-	_, _ = io.Copy(writer(func(b []byte) (int, error) {
-		p.mu.Lock()
-		mute := p.mute
-		p.mu.Unlock()
-		if mute {
-			return len(b), nil
-		}
-		return client.Write(b)
-	}), server)
-	_ = client.Close()
-	up.Wait()
-}
-
-type writer func([]byte) (int, error)
-
-func (w writer) Write(b []byte) (int, error) { return w(b) }
-
-// silence lets nothing pass any more that the server says.
-func (p *proxy) silence() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.mute = true
-}
-
-// cut ends all connections, and tells whether new ones can be made.
-func (p *proxy) cut(down bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.mute, p.down = false, down
-	for _, c := range p.conns {
-		_ = c.Close()
-	}
-	p.conns = nil
 }
 
 // store.ErrUnavailable tells that the block was not kept. So Append may not

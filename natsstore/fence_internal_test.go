@@ -179,3 +179,82 @@ func TestKeepForgets(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"2", "3"}, texts(batch))
 }
+
+// A holder that is stopped just before it lets its token wait, and goes on when
+// another holds the stream, does not take the token from that one.
+func TestLateWait(t *testing.T) {
+	t.Parallel()
+	cfg := quiet(t)
+	a, b := opened(t, cfg), opened(t, cfg)
+	appended(t, a, "w", "1")
+	stale := claimed(t, a, "w")
+	require.NoError(t, stale.write(t.Context(), nil, func(d *document) error {
+		d.Until = time.Now().Add(time.Hour)
+		return nil
+	}, nil))
+	a.unhold(stale)
+	stale.end()
+
+	c := claimed(t, b, "w")
+	require.Greater(t, c.token.seq, stale.token.seq)
+	require.NoError(t, stale.token.msg.NakWithDelay(time.Hour))
+	require.NoError(t, a.conn.Flush())
+	require.Equal(t, []string{"1"}, deliver(t, c))
+	appended(t, a, "w", "2")
+	require.NoError(t, c.Release(t.Context(), store.Wait{}))
+	require.Equal(t, []string{"2"}, deliver(t, claimed(t, b, "w")))
+}
+
+// Events that came long before a holder gives back its claim, and of which it has
+// not heard, are seen before the token is removed: should it die then, a sweep
+// would not look at them any more.
+func TestReleaseLooksAgain(t *testing.T) {
+	t.Parallel()
+	for name, old := range map[string]bool{"after an old look": true, "not after a fresh one": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := quiet(t)
+			a, b := opened(t, cfg), opened(t, cfg)
+			appended(t, a, "w", "1")
+			c := claimed(t, a, "w")
+			require.Equal(t, []string{"1"}, deliver(t, c))
+			_, err := c.Batch(t.Context(), all)
+			require.ErrorIs(t, err, store.ErrNoEvents)
+			if old {
+				c.empty = c.empty.Add(-cfg.Lease)
+			}
+			appended(t, b, "w", "2")
+			require.NoError(t, b.ringer.flush(t.Context(), true)) // there is a token
+			a.ringer.mu.Lock()
+			a.ringer.stopped = true // it dies once the token is removed
+			a.ringer.mu.Unlock()
+			require.NoError(t, c.Release(t.Context(), store.Wait{}))
+			last, err := a.last(t.Context(), cfg.tokensStream(), cfg.tokensPrefix()+"w")
+			require.NoError(t, err)
+			require.Equal(t, old, last > c.token.seq)
+		})
+	}
+}
+
+// The halves of a batch come before a later one that was made ready meanwhile.
+func TestSplitBeforeReady(t *testing.T) {
+	t.Parallel()
+	s := opened(t, quiet(t))
+	appended(t, s, "w", "1", "2", "3", "4", "5", "6", "7")
+	c := claimed(t, s, "w")
+	two := store.Limits{Events: 2, Bytes: 1000}
+	first, err := c.Batch(t.Context(), two)
+	require.NoError(t, err)
+	second, err := c.Batch(t.Context(), two)
+	require.NoError(t, err)
+	require.NoError(t, c.Ack(t.Context(), first.ID, nil, two))
+	require.NotNil(t, c.ready)
+	require.NoError(t, c.Split(t.Context(), second.ID))
+	var got [][]string
+	for range 4 {
+		batch, err := c.Batch(t.Context(), two)
+		require.NoError(t, err)
+		got = append(got, texts(batch))
+	}
+	require.Equal(t, [][]string{{"3"}, {"4"}, {"5", "6"}, {"7"}}, got)
+}

@@ -134,6 +134,7 @@ func openOn(ctx context.Context, cfg Config, conn *nats.Conn) (*natsStore, error
 	if s.ringer, err = newRinger(s); err != nil {
 		return nil, err
 	}
+	s.heard(ctx)
 	messages, err := s.pull()
 	if err != nil {
 		return nil, fmt.Errorf("natsstore: consumer %s: %w", consumerName, err)

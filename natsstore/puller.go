@@ -40,6 +40,31 @@ func (s *natsStore) pull() (jetstream.MessagesContext, error) {
 	return s.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
 }
 
+// heardAgain is how long the consumer's leader may take to answer until it is asked
+// again.
+const heardAgain = 100 * time.Millisecond
+
+// heard waits until the leader of the consumer hears requests, but not for ever. Just
+// after a cluster has made the consumer, one of its servers may not know where the
+// leader is: a request for tokens would be lost without a word, and made again only
+// when its heartbeats have been missing for seconds. It asks for what no leader
+// grants, for a token that came too late would wait for a lease.
+func (s *natsStore) heard(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.timeout())
+	defer cancel()
+	subject := s.apiPrefix + "CONSUMER.MSG.NEXT." + s.cfg.tokensStream() + "." + consumerName
+	for ctx.Err() == nil {
+		once, end := context.WithTimeout(ctx, heardAgain)
+		_, err := s.conn.RequestWithContext(once, subject, []byte("{"))
+		if err == nil {
+			end()
+			return
+		}
+		<-once.Done()
+		end()
+	}
+}
+
 // run fetches until the store is closed. A token that nobody waits for any more
 // goes back.
 func (p *puller) run() {
@@ -130,6 +155,7 @@ func (p *puller) restart() {
 			return
 		}
 		p.messages.Stop()
+		p.s.heard(p.s.closing)
 		messages, err := p.s.pull()
 		if err == nil {
 			p.messages = messages

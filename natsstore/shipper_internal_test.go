@@ -29,6 +29,17 @@ import (
 // with others.
 func instance(t *testing.T, cfg Config, siem *konnecttest.SIEM, hooks ...shipper.Hook) *shipper.Shipper {
 	t.Helper()
+	s, events := instanceOn(t, cfg, siem, hooks...)
+	t.Cleanup(func() {
+		require.NoError(t, s.Close(context.Background()))
+		require.NoError(t, events.Close())
+	})
+	return s
+}
+
+// instanceOn is an instance that the test closes, and its store.
+func instanceOn(t *testing.T, cfg Config, siem *konnecttest.SIEM, hooks ...shipper.Hook) (*shipper.Shipper, store.Store) {
+	t.Helper()
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	events, err := open(t.Context(), cfg)
 	require.NoError(t, err)
@@ -40,17 +51,14 @@ func instance(t *testing.T, cfg Config, siem *konnecttest.SIEM, hooks ...shipper
 		BatchAge: 20 * time.Millisecond,
 		Hooks:    hooks,
 		Delivery: delivery.Config{
-			RootCAs: siem.RootCAs(),
-			Guard:   &delivery.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+			RootCAs:        siem.RootCAs(),
+			AttemptTimeout: delivery.MaxAttemptTimeout, // an attempt ends by what the test is about
+			Guard:          &delivery.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		},
 		Logger: cfg.Logger,
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.NoError(t, s.Close(context.Background()))
-		require.NoError(t, events.Close())
-	})
-	return s
+	return s, events
 }
 
 // deliveries counts the batches that an instance has delivered, by webhook.
@@ -200,6 +208,77 @@ func TestInstancesAgree(t *testing.T) {
 		return err == nil && got.WebhookStatus == status.Active
 	})
 	require.NoError(t, a.Drain(t.Context(), "w"))
+}
+
+// What one instance changes another breaks off an attempt for, wherever it is under
+// way: the events go where they should by then.
+func TestChangeBreaksOff(t *testing.T) {
+	t.Parallel()
+	slow := konnecttest.NewSIEM(t, konnecttest.SIEMConfig{Authorization: "Bearer example-token"})
+	cfg := config(t, three(t), 3)
+	t.Cleanup(func() { remove(withoutContext{t}, cfg) })
+	all := []*shipper.Shipper{instance(t, cfg, slow), instance(t, cfg, slow), instance(t, cfg, slow)}
+	direct := opened(t, cfg)
+	configure(t, all[0], "w", slow)
+	slow.Script(konnecttest.Step{Delay: konnecttest.Hang})
+	events := konnecttest.Events(1, 3, time.Now())
+	require.NoError(t, all[0].Record(t.Context(), "w", events...))
+	eventually(t, func() bool { // the batch is frozen, and so under way at once
+		state, err := direct.State(t.Context(), "w")
+		return err == nil && len(state.Frozen) == 1
+	})
+	began := time.Now()
+	for _, s := range all[:2] { // one of them, at least, is not the one that has it
+		_, err := s.Update(t.Context(), "w", webhook.Patch{LogFormat: webhook.Set(webhook.CEF)})
+		require.NoError(t, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	got, err := slow.WaitEvents(ctx, len(events))
+	require.NoError(t, err)
+	t.Logf("delivered anew %v after the change", time.Since(began))
+	require.Empty(t, cmp.Diff(traces(events), traces(got)))
+	eventually(t, func() bool {
+		for _, s := range all {
+			got, err := s.Status(t.Context(), "w")
+			if err != nil || got.WebhookStatus != status.Active || got.LastResponseCode != http.StatusOK {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// A replay job goes on in another instance when the one that runs it ends, and what
+// it has sent is not sent again.
+func TestReplayGoesOn(t *testing.T) {
+	t.Parallel()
+	siem := konnecttest.NewSIEM(t, konnecttest.SIEMConfig{Authorization: "Bearer example-token"})
+	cfg := config(t, single(t), 1)
+	first, events := instanceOn(t, cfg, siem)
+	configure(t, first, "w", siem)
+	start := time.Now().Add(-time.Minute)
+	const n = 1200
+	require.NoError(t, first.Record(t.Context(), "w", konnecttest.Events(1, n, time.Now())...))
+	require.NoError(t, first.Drain(t.Context(), "w"))
+	before := len(siem.Requests())
+	siem.Otherwise(konnecttest.Step{Delay: 300 * time.Millisecond})
+	_, err := first.StartReplay(t.Context(), "w", start, time.Now().Add(time.Minute))
+	require.NoError(t, err)
+	eventually(t, func() bool { return len(siem.Requests()) > before })
+	require.NoError(t, first.Close(t.Context()))
+	require.NoError(t, events.Close())
+	sent := len(siem.Requests())
+	siem.Otherwise(konnecttest.Step{})
+	second := instance(t, cfg, siem)
+	eventually(t, func() bool {
+		job, err := second.Replay(t.Context(), "w")
+		return err == nil && job.Job.Status == webhook.JobCompleted && job.Sent == n
+	})
+	require.Greater(t, len(siem.Requests()), sent, "the second has sent the rest")
+	got := siem.Events()
+	require.Len(t, got, 2*n)
+	require.Empty(t, cmp.Diff(traces(got[:n]), traces(got[n:])))
 }
 
 // A replay job runs once, in whichever instance.

@@ -68,6 +68,29 @@ func TestOrphanOfHolder(t *testing.T) {
 	require.Equal(t, []string{"2"}, texts(batch))
 }
 
+// Old events of a stream that has no token, however that came, are told of instead
+// of being removed, and do not keep those of others for ever.
+func TestExpiredOrphan(t *testing.T) {
+	t.Parallel()
+	s := opened(t, quiet(t))
+	_, err := s.js.Publish(t.Context(), s.cfg.eventsPrefix()+"orphan", encodeBlock(store.Block{[]byte("1")}, 1))
+	require.NoError(t, err)
+	info, err := s.eventsInfo(t.Context())
+	require.NoError(t, err)
+	expire := func() {
+		t.Helper()
+		require.NoError(t, s.expire(t.Context(), info.TimeStamp.Add(time.Hour), &info.State, func() error { return nil }))
+	}
+	expire()
+	c := claimed(t, s, "orphan")
+	require.Equal(t, []string{"1"}, deliver(t, c))
+	require.NoError(t, c.Release(t.Context(), store.Wait{}))
+	expire()
+	info, err = s.eventsInfo(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, info.State.Msgs)
+}
+
 // Of several instances one sweeps at a time.
 func TestOneSweeps(t *testing.T) {
 	t.Parallel()

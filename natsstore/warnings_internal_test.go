@@ -1,9 +1,13 @@
 package natsstore
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
@@ -100,4 +104,37 @@ func TestSmallPayload(t *testing.T) {
 	seq, err := s.Append(t.Context(), stream, "", block[over/len(block[0])+1:])
 	require.NoError(t, err)
 	require.Equal(t, uint64(2), seq)
+}
+
+// Instances that open the store at once, on servers that have nothing of it yet, all
+// get work from the beginning.
+func TestWorkAtOnce(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, three(t), 3)
+	t.Cleanup(func() { remove(withoutContext{t}, cfg) })
+	var l logs
+	cfg.Logger = l.logger()
+	var running sync.WaitGroup
+	stores := make([]*natsStore, 4)
+	errs := make([]error, len(stores))
+	for i := range stores {
+		running.Go(func() { stores[i], errs[i] = open(t.Context(), cfg) })
+	}
+	running.Wait()
+	for i, s := range stores {
+		require.NoError(t, errs[i])
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		appended(t, s, fmt.Sprint("w", i), "1")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, s := range stores {
+		running.Go(func() {
+			if _, err := s.Claim(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	running.Wait()
+	require.NotContains(t, l.String(), "no work can be fetched")
 }

@@ -35,12 +35,12 @@ var errChanged = errors.New("the state was changed by a call that had failed")
 
 // next returns the next batch.
 func (c *claim) next(ctx context.Context, limits store.Limits) (store.Batch, error) {
-	if b := c.ready; b != nil {
-		c.ready = nil
-		return *b, nil
-	}
 	for {
 		if i := slices.IndexFunc(c.doc.Frozen, func(f frozen) bool { return !f.Acked && !c.returned[f.ID] }); i >= 0 {
+			if b := c.ready; b != nil && b.ID == c.doc.Frozen[i].ID { // else a split one comes first
+				c.ready = nil
+				return *b, nil
+			}
 			b, err := c.again(ctx, i)
 			if err != nil || len(b.Events) > 0 {
 				return b, err

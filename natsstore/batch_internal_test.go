@@ -107,3 +107,55 @@ func TestSplitDamaged(t *testing.T) {
 	require.Equal(t, state.Gaps, after.Gaps) // nothing was counted twice
 	require.Zero(t, after.Backlog)
 }
+
+// Ack freezes a batch ahead, which is as much a frozen one as any other: the halves
+// of a batch before it come first, it can be split or acknowledged itself, and what
+// is gone then is not returned.
+func TestFrozenAhead(t *testing.T) {
+	t.Parallel()
+	two := store.Limits{Events: 2, Bytes: 100}
+	for name, test := range map[string]struct {
+		change func(t *testing.T, c *claim, before, ahead string)
+		want   [][]string
+	}{
+		"nothing": {func(*testing.T, *claim, string, string) {}, [][]string{{"5", "6"}}},
+		"one before split": {func(t *testing.T, c *claim, before, _ string) {
+			t.Helper()
+			require.NoError(t, c.Split(t.Context(), before))
+		}, [][]string{{"1"}, {"2"}, {"5", "6"}}},
+		"split": {func(t *testing.T, c *claim, _, ahead string) {
+			t.Helper()
+			require.NoError(t, c.Split(t.Context(), ahead))
+		}, [][]string{{"5"}, {"6"}}},
+		"acknowledged": {func(t *testing.T, c *claim, _, ahead string) {
+			t.Helper()
+			require.NoError(t, c.Ack(t.Context(), ahead, nil, store.Limits{}))
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := opened(t, patient(t))
+			appended(t, s, "w", "1", "2", "3", "4", "5", "6")
+			c := soon(t, s, "w")
+			before, err := c.Batch(t.Context(), two)
+			require.NoError(t, err)
+			second, err := c.Batch(t.Context(), two)
+			require.NoError(t, err)
+			require.NoError(t, c.Ack(t.Context(), second.ID, nil, two))
+			state, err := c.State(t.Context())
+			require.NoError(t, err)
+			require.Len(t, state.Frozen, 3)
+			test.change(t, c, before.ID, state.Frozen[2].ID)
+			var got [][]string
+			for {
+				batch, err := c.Batch(t.Context(), two)
+				if err != nil {
+					require.ErrorIs(t, err, store.ErrNoEvents)
+					break
+				}
+				got = append(got, texts(batch))
+			}
+			require.Equal(t, test.want, got)
+		})
+	}
+}

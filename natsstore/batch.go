@@ -194,7 +194,7 @@ func (c *claim) Ack(ctx context.Context, id string, status []byte, next store.Li
 // madeAhead returns a full batch, if there is one and all frozen ones were
 // returned. That something went wrong shows when Batch tries again.
 func (c *claim) madeAhead(ctx context.Context, limits store.Limits) *cut {
-	if limits == (store.Limits{}) || c.ready != nil {
+	if limits == (store.Limits{}) {
 		return nil
 	}
 	for _, f := range c.doc.Frozen {
@@ -206,7 +206,7 @@ func (c *claim) madeAhead(ctx context.Context, limits store.Limits) *cut {
 		return nil
 	}
 	made := c.cut(limits)
-	if !made.full || len(made.damaged) > 0 {
+	if !made.full {
 		return nil
 	}
 	return &made

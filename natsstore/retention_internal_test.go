@@ -93,6 +93,31 @@ func TestExpiredInPartBesideDamaged(t *testing.T) {
 	require.Equal(t, []string{"22", "333"}, texts(again))
 }
 
+// What is damaged is counted once: by the claim that has met it, or as expired.
+func TestExpiredDamaged(t *testing.T) {
+	t.Parallel()
+	s := opened(t, patient(t))
+	garbage(t, s)
+	appended(t, s, "w", "1")
+	garbage(t, s)
+	appended(t, s, "w", "2")
+	parked(t, s, func(c *claim) {
+		_, err := c.Batch(t.Context(), all)
+		require.NoError(t, err)
+	})
+	garbage(t, s)
+	appended(t, s, "w", "3")
+	expired(t, s)
+	state, err := s.State(t.Context(), "w")
+	require.NoError(t, err)
+	require.Zero(t, state.Backlog)
+	events := map[store.Reason]int64{}
+	for _, g := range state.Gaps {
+		events[g.Reason] = g.Events
+	}
+	require.Equal(t, map[store.Reason]int64{store.Damaged: 2, store.Expired: 4}, events)
+}
+
 // A claim that begins while the retention makes a gap keeps its events.
 func TestExpiredWhileClaimed(t *testing.T) {
 	t.Parallel()

@@ -71,3 +71,32 @@ func TestAppendWhoseAnswerIsLost(t *testing.T) {
 	require.NoError(t, r.err)
 	require.Equal(t, stored, r.seq)
 }
+
+// Without a dedup id such a block is not published again. The error does not tell
+// that it was not kept.
+func TestAppendWithoutIDWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	p := newProxy(t, single(t))
+	cfg := quiet(t)
+	direct := opened(t, cfg)
+	cfg.URL, cfg.Options = p.url(), []nats.Option{nats.ReconnectWait(10 * time.Millisecond)}
+	s, err := open(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+
+	p.silence()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Append(t.Context(), "w", "", store.Block{[]byte("event")})
+		done <- err
+	}()
+	require.Eventually(t, func() bool {
+		stored, err := direct.last(t.Context(), cfg.eventsStream(), cfg.eventsPrefix()+"w")
+		return err == nil && stored > 0
+	}, time.Minute, time.Millisecond)
+	p.cut(false)
+	err = <-done
+	require.ErrorContains(t, err, "the block may be kept or not")
+	require.NotErrorIs(t, err, store.ErrUnavailable)
+	require.Equal(t, []string{"event"}, read(t, direct, "w"))
+}

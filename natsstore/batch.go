@@ -35,12 +35,12 @@ var errChanged = errors.New("the state was changed by a call that had failed")
 
 // next returns the next batch.
 func (c *claim) next(ctx context.Context, limits store.Limits) (store.Batch, error) {
-	if b := c.ready; b != nil {
-		c.ready = nil
-		return *b, nil
-	}
 	for {
 		if i := slices.IndexFunc(c.doc.Frozen, func(f frozen) bool { return !f.Acked && !c.returned[f.ID] }); i >= 0 {
+			if b := c.ready; b != nil && b.ID == c.doc.Frozen[i].ID { // else a split one comes first
+				c.ready = nil
+				return *b, nil
+			}
 			b, err := c.again(ctx, i)
 			if err != nil || len(b.Events) > 0 {
 				return b, err
@@ -149,7 +149,7 @@ func (c *claim) Split(ctx context.Context, id string) error {
 				d.Frozen = slices.Replace(slices.Clone(d.Frozen), i, i+1, first.frozen, second.frozen)
 			}
 			return err
-		}, func() { c.ready = nil }) // the halves come first
+		}, nil)
 	})
 }
 
@@ -194,7 +194,7 @@ func (c *claim) Ack(ctx context.Context, id string, status []byte, next store.Li
 // madeAhead returns a full batch, if there is one and all frozen ones were
 // returned. That something went wrong shows when Batch tries again.
 func (c *claim) madeAhead(ctx context.Context, limits store.Limits) *cut {
-	if limits == (store.Limits{}) || c.ready != nil {
+	if limits == (store.Limits{}) {
 		return nil
 	}
 	for _, f := range c.doc.Frozen {
@@ -206,7 +206,7 @@ func (c *claim) madeAhead(ctx context.Context, limits store.Limits) *cut {
 		return nil
 	}
 	made := c.cut(limits)
-	if !made.full || len(made.damaged) > 0 {
+	if !made.full {
 		return nil
 	}
 	return &made

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -255,4 +256,61 @@ func TestNothingToRewind(t *testing.T) {
 	}
 	require.NoError(t, s.events.Purge(t.Context()))
 	kept()
+}
+
+// What was acknowledged or skipped is not sent again when only events behind it
+// were lost.
+func TestRewindBehindAcknowledged(t *testing.T) {
+	t.Parallel()
+	frozen := func(t *testing.T, c *claim) store.Batch {
+		t.Helper()
+		batch, err := c.Batch(t.Context(), one)
+		require.NoError(t, err)
+		return batch
+	}
+	skipped := func(t *testing.T, c *claim) {
+		t.Helper()
+		events := readAll(t, c.s, "w")
+		skipped, err := c.Skip(t.Context(), events[1].Time, nil)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, skipped.Events)
+	}
+	for name, pass := range map[string]func(*testing.T, *claim){
+		"acknowledged": func(t *testing.T, c *claim) {
+			t.Helper()
+			require.NoError(t, c.Ack(t.Context(), frozen(t, c).ID, nil, store.Limits{}))
+		},
+		"skipped": skipped,
+		"skipped with its batch": func(t *testing.T, c *claim) {
+			t.Helper()
+			frozen(t, c)
+			skipped(t, c)
+		},
+		"expired": func(t *testing.T, c *claim) {
+			t.Helper()
+			_, err := c.s.passed(t.Context(), "w", &c.doc, readAll(t, c.s, "w")[1].Position.Seq)
+			require.NoError(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := opened(t, patient(t))
+			appended(t, s, "w", "1")
+			second := appended(t, s, "w", "2")
+			appended(t, s, "w", "3")
+			c := soon(t, s, "w")
+			pass(t, c)
+			_, err := c.Batch(t.Context(), all)
+			require.NoError(t, err)
+			d := c.doc
+			d.Frozen = slices.Clone(d.Frozen)
+			d.Frozen[0].End.Seq += 10 // the batch had more, which the server has lost
+			d.Server = "another"
+			lost, err := s.rewind(t.Context(), "w", &d)
+			require.NoError(t, err)
+			require.True(t, lost)
+			require.Equal(t, store.Position{Seq: second}, d.Next)
+			require.Empty(t, d.Frozen)
+		})
+	}
 }

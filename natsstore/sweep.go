@@ -255,6 +255,7 @@ func (s *natsStore) expireStream(ctx context.Context, stream string, limit uint6
 // what they were. A frozen batch may lose a part.
 func (s *natsStore) passed(ctx context.Context, stream string, d *document, limit uint64) (g store.Gap, err error) {
 	kept := append([]frozen{}, d.Frozen...)
+	cut := d.end() // what is damaged before that is in a gap already
 	for it, err := range s.items(ctx, stream, store.From{Position: d.Next}) {
 		if err != nil {
 			return store.Gap{}, err
@@ -266,10 +267,10 @@ func (s *natsStore) passed(ctx context.Context, stream string, d *document, limi
 			break
 		}
 		d.Next, d.Last = it.end(), it.Time
-		acked := false
+		told := it.damaged != nil && it.Position.Compare(cut) < 0
 		if len(kept) > 0 && it.Position.Compare(kept[0].First) >= 0 {
 			f := &kept[0]
-			acked = f.Acked
+			told = told || f.Acked
 			if it.damaged == nil {
 				f.LeftEvents--
 				f.LeftBytes -= len(it.Data)
@@ -279,7 +280,7 @@ func (s *natsStore) passed(ctx context.Context, stream string, d *document, limi
 				kept = kept[1:]
 			}
 		}
-		if acked {
+		if told {
 			continue
 		}
 		if g.Events == 0 {

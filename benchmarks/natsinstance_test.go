@@ -25,9 +25,9 @@ type instanceOrder struct {
 }
 
 // instanceCommand asks the instance for a report. With Record it begins to make
-// its part of so many calls, if it is the first, second … of so many instances.
+// its part of the calls, if it is the first, second … of so many instances.
 type instanceCommand struct {
-	Record              int
+	Record              instanceLoad
 	Instance, Instances int
 	Usage               bool // the report has the memory and the goroutines
 }
@@ -93,7 +93,7 @@ func beInstance(in *json.Decoder, out *json.Encoder) error {
 		if err := in.Decode(&command); err != nil {
 			return err
 		}
-		if command.Record > 0 {
+		if command.Record.calls() > 0 {
 			go i.record(command)
 		}
 		if err := out.Encode(i.report(command.Usage)); err != nil {
@@ -127,10 +127,11 @@ func (i *instance) DeliveryFinished(_ context.Context, _ string, result delivery
 
 // record makes calls of Record, for all webhooks in turn.
 func (i *instance) record(command instanceCommand) {
-	inTurn(instanceCallers/command.Instances, command.Record/command.Instances, func(n int) {
+	load := command.Record
+	inTurn(instanceCallers/command.Instances, load.calls()/command.Instances, func(n int) {
 		call := n*command.Instances + command.Instance
-		at := call % (len(i.all) / callEvents) * callEvents
-		if err := i.s.Record(context.Background(), webhookName(call%instanceWebhooks), i.all[at:at+callEvents]...); err != nil {
+		at := call % (len(i.all) / load.Events) * load.Events
+		if err := i.s.Record(context.Background(), webhookName(call%load.Webhooks), i.all[at:at+load.Events]...); err != nil {
 			i.fail(err)
 		}
 	})

@@ -36,7 +36,7 @@ func operator(tb testing.TB, cfg Config) jetstream.JetStream {
 	conn, err := nats.Connect(cfg.URL, cfg.Options...)
 	require.NoError(tb, err)
 	tb.Cleanup(conn.Close)
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(time.Minute))
 	require.NoError(tb, err)
 	return js
 }

@@ -14,14 +14,16 @@
 // # What it promises
 //
 // An Append returns when the stream of events has acknowledged the block. By
-// default a server acknowledges before it syncs to disk, so a power failure can
-// lose the last moments of a single one; three replicas lose nothing as long as
-// two live, a server with "sync_interval: always" loses nothing at all. [Open]
+// default a server acknowledges before it syncs to disk, which it does every two
+// minutes, so a power failure can lose that much of a single one. Three replicas lose
+// nothing when one of them loses its power, but for a rare case that docs/scaling.md
+// tells; a server with "sync_interval: always" loses nothing but with its disk. [Open]
 // warns where there is neither.
 //
 // A dedup id is remembered for Config.DedupWindow: three minutes by default, so
 // that a call which is repeated within store.DedupWindow, two minutes, of its
-// answer adds nothing. A call that is repeated later is another block.
+// answer adds nothing. A call that is repeated later is another block, and so can be
+// one that is repeated after DeleteStream.
 //
 // When the servers cannot be reached, Append returns store.ErrUnavailable at once,
 // and a Shipper waits or fails as its FailWhenFull says. When only the answer is
@@ -30,8 +32,8 @@
 // must know uses shipper.Shipper.RecordOnce.
 //
 // A claim of a webhook is a lease of Config.Lease. When a process dies, its
-// webhooks go to others after that time, with the batches that were frozen, under
-// the same ids. Claims, and calls that changed something, go on through an
+// webhooks go to others after that time, when they come up in the queue, with the
+// batches that were frozen, under the same ids. Claims, and calls that changed something, go on through an
 // outage that is shorter than a lease. Configurations are seen by all as they
 // change.
 //
@@ -66,7 +68,17 @@
 //
 // Whoever dies between a block and its token leaves events that nobody is told
 // of. Every Config.Sweep one of the instances reads the headers of recent
-// messages, and publishes the tokens that are missing.
+// messages, and publishes the tokens that are missing. It reads those of all when a
+// single server was started anew, for that one may have lost tokens with its power.
+//
+// # Lost events
+//
+// A single server that lost its power gives the sequences of the events that it has
+// lost to others. A document remembers which process of the server had its events;
+// when there is another, whoever claims the webhook looks whether the event before its
+// position is still the same one. If not, it goes back to the first event that was not
+// acknowledged, of those that are there, and tells the log. With three replicas nobody
+// looks: where all of them lose their power at once, see docs/scaling.md.
 //
 // # Retention
 //

@@ -121,6 +121,9 @@ func openOn(ctx context.Context, cfg Config, conn *nats.Conn) (*natsStore, error
 	case cfg.APIPrefix != "":
 		s.apiPrefix = cfg.APIPrefix + "."
 	}
+	if v := conn.ConnectedServerVersion(); tooOld(v) {
+		return nil, fmt.Errorf("natsstore: the server has version %s; it takes %d.%d or later", v, leastMajor, leastMinor)
+	}
 	var err error
 	if s.js, err = s.jetStream(); err != nil {
 		return nil, err
@@ -145,6 +148,22 @@ func openOn(ctx context.Context, cfg Config, conn *nats.Conn) (*natsStore, error
 	s.running.Go(s.puller.run)
 	s.running.Go(s.sweep)
 	return s, nil
+}
+
+// The oldest version of nats-server.
+const (
+	leastMajor = 2
+	leastMinor = 12
+)
+
+// tooOld tells whether the version, such as "2.12.1-beta", is before that one. One that
+// it cannot read is not.
+func tooOld(version string) bool {
+	var major, minor int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 {
+		return false
+	}
+	return major < leastMajor || major == leastMajor && minor < leastMinor
 }
 
 // jetStream returns a context with the prefix of the API.

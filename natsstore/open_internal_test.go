@@ -28,6 +28,17 @@ func TestOpenErrorsHideThePassword(t *testing.T) {
 	}
 }
 
+// Servers that cannot do all that the store needs are told apart, and no others.
+func TestTooOld(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]bool{
+		"1.4.1": true, "2.9.25": true, "2.11.9": true, "2.12.0": false, "2.12.1-beta": false, "3.0.0": false,
+		server.VERSION: false, "": false, "dev": false,
+	} {
+		require.Equal(t, want, tooOld(version), version)
+	}
+}
+
 // The connection outlives servers that refuse the credentials for a while.
 func TestReconnectAfterRefusals(t *testing.T) {
 	t.Parallel()

@@ -107,7 +107,7 @@ func TestPermissions(t *testing.T) {
 // useAll lets a store do all that it can do.
 func useAll(t *testing.T, s *natsStore, prefix string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	useClaims(ctx, t, s, prefix+"-claimed")
 	useDocuments(ctx, t, s)

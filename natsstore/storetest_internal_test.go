@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/seed-6bcf82c5/auditlog/natsstore/internal/natstest"
 	"github.com/seed-6bcf82c5/auditlog/store"
@@ -29,6 +30,12 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	for _, stop := range servers {
 		stop()
+	}
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
 	os.Exit(code)
 }

@@ -28,6 +28,8 @@ const (
 // BenchmarkNATSAppend is of 64 blocks under way at a time: published with nats.go
 // to a stream of its own, and appended to the store. An operation is so many
 // blocks each way, in turn, so that both meet the same moods of the machine.
+// All connections are to the same server, which leads both streams of events: where
+// it was by chance another, one would have a longer way.
 // of-raw is the median of the ratios of their speeds.
 func BenchmarkNATSAppend(b *testing.B) {
 	all := lines(b, eventCount)
@@ -66,6 +68,8 @@ func appendInTurn(b *testing.B, url string, replicas int, blocks []store.Block, 
 		{"raw-callers", func() { raw.publishByCallers(b, blocks) }},
 		{"store", func() { appendByCallers(b, events, blocks, webhooks) }},
 	}
+	lead(b, url, eventsOf("store"))
+	lead(b, url, natsStream)
 	for _, w := range ways {
 		w.run() // subjects and connections are known from now on
 	}
@@ -112,7 +116,29 @@ func openNATSStore(tb testing.TB, url, name string, replicas int) store.Store {
 }
 
 func natsConfig(url, name string, replicas int) natsstore.Config {
-	return natsstore.Config{URL: url, Name: name, Replicas: replicas, Logger: slog.New(slog.DiscardHandler)}
+	return natsstore.Config{
+		URL: url, Name: name, Replicas: replicas, Logger: slog.New(slog.DiscardHandler),
+		Options: []nats.Option{nats.DontRandomize()},
+	}
+}
+
+// lead makes the server that everybody is connected to the leader of a stream with
+// several replicas.
+func lead(tb testing.TB, url, stream string) {
+	tb.Helper()
+	js := connectNATS(tb, url)
+	request := fmt.Appendf(nil, `{"placement":{"preferred":%q}}`, js.Conn().ConnectedServerName())
+	require.Eventually(tb, func() bool {
+		s, err := js.Stream(tb.Context(), stream)
+		if err != nil || s.CachedInfo().Cluster == nil {
+			return err == nil // a single server
+		}
+		if s.CachedInfo().Cluster.Leader == js.Conn().ConnectedServerName() {
+			return true
+		}
+		_, _ = js.Conn().Request("$JS.API.STREAM.LEADER.STEPDOWN."+stream, request, time.Second)
+		return false
+	}, time.Minute, 100*time.Millisecond)
 }
 
 // eventsOf is the name of the stream in which a store keeps events.
@@ -185,7 +211,7 @@ func newRawNATS(tb testing.TB, url, like, name string, webhooks []string) *rawNA
 
 func connectNATS(tb testing.TB, url string, options ...jetstream.JetStreamOpt) jetstream.JetStream {
 	tb.Helper()
-	conn, err := nats.Connect(url)
+	conn, err := nats.Connect(url, nats.DontRandomize())
 	require.NoError(tb, err)
 	tb.Cleanup(conn.Close)
 	js, err := jetstream.New(conn, options...)

@@ -47,7 +47,7 @@ func BenchmarkNATSInstances(b *testing.B) {
 				shipByInstances(b, servers, instances, instanceLoad{Webhooks: 1000, Calls: 3, Events: callEvents})
 			})
 		}
-		b.Run(fmt.Sprintf("servers=%d/instances=1/small", servers), func(b *testing.B) {
+		b.Run(fmt.Sprintf("small/servers=%d", servers), func(b *testing.B) {
 			shipByInstances(b, servers, 1, instanceLoad{Webhooks: 500, Calls: 1, Events: 1})
 		})
 	}

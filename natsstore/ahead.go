@@ -3,6 +3,7 @@ package natsstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/seed-6bcf82c5/auditlog/store"
@@ -24,19 +25,29 @@ type ahead struct {
 	empty time.Time // when there were no more, before the last look for them
 }
 
+// errAnew tells that the single server was started anew while it was read, and may
+// have lost a part of what was read with its power.
+var errAnew = fmt.Errorf("%w: the server was started anew", store.ErrUnavailable)
+
 // look reads on until there are as many events or bytes as the limits, or no
-// more. end is where the items begin.
+// more. end is where the items begin. It forgets all and returns errAnew when
+// that is due.
 func (a *ahead) look(ctx context.Context, s *natsStore, stream string, end store.Position, limits store.Limits) error {
 	if a.next == 0 {
 		a.next = max(end.Seq, 1)
 	}
 	subject := s.cfg.eventsPrefix() + escape(stream)
+	server := s.server()
 	events, bytes := a.size()
 	for events < limits.Events && bytes < limits.Bytes {
 		began := time.Now()
 		items, more, err := s.page(ctx, subject, store.From{Position: store.Position{Seq: a.next}})
 		if err != nil {
 			return err
+		}
+		if s.server() != server {
+			*a = ahead{}
+			return errAnew
 		}
 		for i := range items {
 			if items[i].last {

@@ -123,19 +123,24 @@ func (c *claim) hold(ctx context.Context, call func(context.Context) error) erro
 		if err := c.prolong(); err != nil {
 			return err
 		}
-		if err := c.verify(ctx); err != nil {
-			return err
+		for {
+			if err := c.verify(ctx); err != nil {
+				return err
+			}
+			c.used = true
+			if err := call(ctx); !errors.Is(err, errAnew) {
+				return err
+			}
 		}
-		c.used = true
-		return call(ctx)
 	})
 }
 
-// verify looks, when the server was started anew, whether it still has what the
-// document says. If not, the claim ends, and the next one begins where the events do.
-// What was read ahead may be lost too, and is read again.
+// verify looks, when the single server was started anew or nobody knows if it was,
+// whether it still has the token and what the document says. If not, the claim ends,
+// and the next one begins where the events do. What was read ahead may be lost too,
+// and is read again.
 func (c *claim) verify(ctx context.Context) error {
-	if server := c.s.server(); server == "" || server == c.doc.Server {
+	if c.s.seen(&c.doc) {
 		return nil
 	}
 	d := c.doc
@@ -143,9 +148,16 @@ func (c *claim) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if lost {
-		defer c.lose()
-		return errors.Join(store.ErrClaimLost, c.s.replace(ctx, c.stream, c.token.seq))
+	last, err := c.s.last(ctx, c.s.cfg.tokensStream(), c.s.cfg.tokensPrefix()+escape(c.stream))
+	if err != nil {
+		return err
+	}
+	if lost && last == c.token.seq {
+		err = c.s.replace(ctx, c.stream, last)
+	}
+	if lost || last != c.token.seq { // else its sequence may be another's by now
+		c.lose()
+		return errors.Join(store.ErrClaimLost, err)
 	}
 	c.doc.Server, c.ahead = d.Server, ahead{}
 	return nil

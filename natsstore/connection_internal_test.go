@@ -75,8 +75,9 @@ func TestStuckConnection(t *testing.T) {
 	defer cancel()
 	large := store.Block{make([]byte, store.MaxBlockBytes)}
 	var running sync.WaitGroup
-	for i := range 8 { // more than buffers hold
-		running.Go(func() { _, _ = s.Append(ctx, "large", fmt.Sprint(i), large) })
+	errs := make([]error, 8) // more than buffers hold
+	for i := range errs {
+		running.Go(func() { _, errs[i] = s.Append(ctx, "large", fmt.Sprint(i), large) })
 	}
 	eventually(t, func() bool { return s.conn.Stats().Reconnects > 0 || ctx.Err() != nil })
 	require.NoError(t, ctx.Err())
@@ -86,8 +87,12 @@ func TestStuckConnection(t *testing.T) {
 		_, err = s.Append(ctx, "w", "id", store.Block{[]byte("event")})
 	}
 	require.NoError(t, err)
-	cancel()
 	running.Wait()
+	for _, err := range errs {
+		if err != nil { // that it was not kept is certain
+			require.ErrorIs(t, err, store.ErrUnavailable)
+		}
+	}
 }
 
 // Reads without a connection leave nothing behind.

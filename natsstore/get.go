@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -163,10 +165,14 @@ func transient(err error) bool {
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
 		nats.ErrConnectionReconnecting, nats.ErrStaleConnection, nats.ErrNoServers, context.DeadlineExceeded,
 		jetstream.ErrNoStreamResponse, jetstream.ErrAsyncPublishTimeout, jetstream.ErrTooManyStalledMsgs,
+		os.ErrDeadlineExceeded, net.ErrClosed,
 	} {
 		if errors.Is(err, target) {
 			return true
 		}
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true // of a connection that ends while it is written to
 	}
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		switch api.ErrorCode {

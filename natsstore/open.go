@@ -90,7 +90,7 @@ func (cfg *Config) connection() []nats.Option {
 		nats.IgnoreAuthErrorAbort(), // credentials may be renewed, and accounts come late
 		nats.ReconnectWait(500 * time.Millisecond),
 		nats.ReconnectBufSize(-1),
-		nats.FlusherTimeout(cfg.timeout()), // whatever is called waits for a write that is stuck
+		nats.FlusherTimeout(cfg.writeTimeout()), // whatever is called waits for a write that is stuck
 		nats.ReconnectOnFlusherError(),
 		nats.PingInterval(10 * time.Second),
 		nats.SyncQueueLen(2 * getMessages), // each batched get makes such a queue, of 64 Ki places otherwise
@@ -220,7 +220,7 @@ func (s *natsStore) openStreams(ctx context.Context) error {
 			return fmt.Errorf("natsstore: stream %s: %w", s.cfg.eventsStream(), err)
 		}
 		if info.Cluster != nil {
-			s.keeper = info.Cluster.Leader
+			s.keeper = nameOf(info.Cluster.Leader, s.conn.ConnectedServerId())
 		}
 	}
 	return nil

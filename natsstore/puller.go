@@ -41,7 +41,7 @@ func (s *natsStore) pull() (jetstream.MessagesContext, error) {
 }
 
 // heardAgain is how long the consumer's leader may take to answer until it is asked
-// again.
+// again, at first.
 const heardAgain = 100 * time.Millisecond
 
 // heard waits until the leader of the consumer hears requests, but not for ever. Just
@@ -53,8 +53,8 @@ func (s *natsStore) heard(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.timeout())
 	defer cancel()
 	subject := s.apiPrefix + "CONSUMER.MSG.NEXT." + s.cfg.tokensStream() + "." + consumerName
-	for ctx.Err() == nil {
-		once, end := context.WithTimeout(ctx, heardAgain)
+	for wait := heardAgain; ctx.Err() == nil; wait *= 2 {
+		once, end := context.WithTimeout(ctx, wait)
 		_, err := s.conn.RequestWithContext(once, subject, []byte("{"))
 		if err == nil {
 			end()

@@ -7,13 +7,30 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/store"
 )
 
-// server returns which process of the server keeps the events, if that is known:
-// it is the one that the store is connected to.
+// server returns which process of the single server keeps the events, if that is
+// known: it is the one that the store is connected to.
 func (s *natsStore) server() string {
-	if s.replicas > 1 || s.conn.ConnectedServerName() != s.keeper {
+	id := s.conn.ConnectedServerId()
+	if s.replicas > 1 || nameOf(s.conn.ConnectedServerName(), id) != s.keeper {
 		return ""
 	}
-	return s.conn.ConnectedServerId()
+	return id
+}
+
+// nameOf returns a server's name, empty if it was given none: then it is its id,
+// which is another for each process.
+func nameOf(name, id string) string {
+	if name == id {
+		return ""
+	}
+	return name
+}
+
+// seen tells that nothing of what the document knows can be lost since it was last
+// looked for.
+func (s *natsStore) seen(d *document) bool {
+	server := s.server()
+	return s.replicas > 1 || server != "" && d.Server == server
 }
 
 // rewind moves a document back to where the stream of events is, if what came
@@ -23,10 +40,10 @@ func (s *natsStore) server() string {
 // was acknowledged. It looks when another process of the server was the last to have
 // that event, and tells whether events are lost.
 func (s *natsStore) rewind(ctx context.Context, stream string, d *document) (lost bool, err error) {
-	server := s.server()
-	if s.replicas > 1 || server != "" && d.Server == server {
+	if s.seen(d) {
 		return false, nil
 	}
+	server := s.server()
 	if lost, err = s.lacks(ctx, stream, d); err != nil {
 		return false, err
 	}
@@ -43,7 +60,7 @@ func (s *natsStore) rewind(ctx context.Context, stream string, d *document) (los
 // although its sequence is not yet past the retention.
 func (s *natsStore) lacks(ctx context.Context, stream string, d *document) (bool, error) {
 	seq, at := d.before()
-	if at.IsZero() {
+	if at.IsZero() || seq == 0 {
 		return false, nil // nothing came before
 	}
 	msg, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: seq})
@@ -61,31 +78,31 @@ func (s *natsStore) lacks(ctx context.Context, stream string, d *document) (bool
 }
 
 // restart moves the document to the first event that was not acknowledged, of those
-// that are there.
+// that are there: by its time, for sequences are given anew.
 func (s *natsStore) restart(ctx context.Context, stream string, d *document) error {
 	known, _ := d.before()
 	info, err := s.eventsInfo(ctx) // before the look: what comes later is behind its last
 	if err != nil {
 		return err
 	}
-	request := getRequest{Seq: 1, Next: s.cfg.eventsPrefix() + escape(stream)}
-	if !d.Last.IsZero() {
-		if d.Next.Index > 0 { // a part of that block is not acknowledged
-			d.Last = d.Last.Add(-time.Nanosecond)
-		}
-		from := d.Last.Add(time.Nanosecond)
-		request.Seq, request.StartTime = 0, &from
+	s.cfg.Logger.Error("the NATS server has lost events that it had acknowledged, of this webhook or others; what is left is delivered",
+		"webhook", stream, "last", info.State.LastSeq, "known", known)
+	if d.Last.IsZero() { // none was
+		d.Next, d.Frozen = store.Position{}, nil
+		return nil
 	}
-	msg, err := s.get(ctx, s.cfg.eventsStream(), request)
+	if d.Next.Index > 0 { // a part of that block was not
+		d.Last = d.Last.Add(-time.Nanosecond)
+	}
+	from := d.Last.Add(time.Nanosecond)
+	msg, err := s.get(ctx, s.cfg.eventsStream(), getRequest{StartTime: &from, Next: s.cfg.eventsPrefix() + escape(stream)})
 	if err != nil {
 		return err
 	}
 	next := info.State.LastSeq + 1
 	if msg != nil {
-		next = min(next, msg.Sequence)
+		next = msg.Sequence
 	}
-	s.cfg.Logger.Error("the NATS server has lost events that it had acknowledged, of this webhook or others; what is left is delivered",
-		"webhook", stream, "last", info.State.LastSeq, "known", known)
 	d.Next, d.Frozen = store.Position{Seq: next}, nil
 	return nil
 }

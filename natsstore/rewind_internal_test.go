@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-6bcf82c5/auditlog/natsstore/internal/natstest"
@@ -22,10 +24,11 @@ type losingServer struct {
 	*natstest.Cluster
 }
 
-func startLosing(t *testing.T) losingServer {
+// startLosing starts one with a name of its own, or none, which is the default.
+func startLosing(t *testing.T, name string) losingServer {
 	t.Helper()
 	dir := t.TempDir()
-	c, err := natstest.Start(dir, 1, nil)
+	c, err := natstest.Start(dir, 1, func(o *server.Options) { o.ServerName = name })
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Stop()) })
 	return losingServer{t, dir, c}
@@ -88,7 +91,7 @@ func TestEventsAfterOthersWereLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := startLosing(t)
+			server := startLosing(t, "server")
 			cfg := server.config()
 			s := opened(t, cfg)
 			appended(t, s, "w", "kept")
@@ -130,12 +133,27 @@ func TestEventsAfterOthersWereLost(t *testing.T) {
 	}
 }
 
-// The same when the webhook is claimed all the while, and read ahead.
+// The same when the webhook is claimed all the while, and read ahead. Where the
+// store does not know which process of the server it talks to, as behind a leaf
+// node, it looks each time.
 func TestHeldWhileEventsAreLost(t *testing.T) {
 	t.Parallel()
-	server := startLosing(t)
+	for test, name := range map[string]string{"a server with a name": "server", "without one": "", "of unknown processes": "unknown"} {
+		t.Run(test, func(t *testing.T) {
+			t.Parallel()
+			heldWhileEventsAreLost(t, name)
+		})
+	}
+}
+
+func heldWhileEventsAreLost(t *testing.T, name string) {
+	t.Helper()
+	server := startLosing(t, name)
 	cfg := server.config()
 	s := opened(t, cfg)
+	if name == "unknown" {
+		s.keeper = "the hub"
+	}
 	appended(t, s, "w", "1", "2")
 	c := claimed(t, s, "w")
 	one := store.Limits{Events: 1, Bytes: 100}
@@ -157,15 +175,92 @@ func TestHeldWhileEventsAreLost(t *testing.T) {
 	})
 	server.reached(s)
 	appended(t, s, "w", "after")
+	appended(t, s, "w", "later")
 	require.ErrorIs(t, c.Save(t.Context(), nil), store.ErrClaimLost)
-	require.Equal(t, []string{"after"}, deliver(t, claimed(t, s, "w")))
+	require.Equal(t, []string{"after", "later"}, deliver(t, claimed(t, s, "w")))
+}
+
+// Events that were read ahead and then lost make no batch with those that got later
+// sequences, although the call that makes it began before anybody could know.
+func TestReadAheadWhileEventsAreLost(t *testing.T) {
+	t.Parallel()
+	server := startLosing(t, "server")
+	cfg := server.config()
+	cfg.Lease = 5 * time.Minute
+	direct := opened(t, cfg)
+	p := newProxy(t, server.Cluster)
+	cfg.URL, cfg.Options = p.url(), []nats.Option{nats.ReconnectWait(10 * time.Millisecond), nats.ReconnectJitter(0, 0)}
+	appended(t, direct, "w", "0")
+	var c *claim
+	server.losing(cfg.eventsStream(), func() {
+		server.reached(direct)
+		s := opened(t, cfg)
+		appended(t, s, "w", "lost")
+		appended(t, s, "w", "lost too")
+		c = claimed(t, s, "w")
+		first, err := c.Batch(t.Context(), one)
+		require.NoError(t, err)
+		require.NoError(t, c.Ack(t.Context(), first.ID, nil, store.Limits{}))
+		_, err = c.State(t.Context())
+		require.NoError(t, err)
+		require.Len(t, c.items, 2)
+		p.cut(true)
+	})
+	server.reached(direct)
+	done := make(chan error)
+	var got []string
+	go func() {
+		batch, err := c.Batch(t.Context(), all)
+		got = texts(batch)
+		done <- err
+	}()
+	eventually(t, func() bool { return len(c.slot) == 1 })
+	appended(t, direct, "w", "new 1") // with the sequence of one that is lost
+	appended(t, direct, "w", "new 2")
+	appended(t, direct, "w", "new 3")
+	p.cut(false)
+	if err := <-done; err != nil {
+		require.ErrorIs(t, err, store.ErrClaimLost)
+		got = deliver(t, claimed(t, direct, "w"))
+	}
+	require.Equal(t, []string{"new 1", "new 2", "new 3"}, got)
+}
+
+// When tokens are lost, their sequences are given to others: who holds a stream by a
+// lost one does not remove another's.
+func TestHeldWhileTokensAreLost(t *testing.T) {
+	t.Parallel()
+	server := startLosing(t, "server")
+	cfg := server.config()
+	cfg.Lease = 5 * time.Minute
+	s := opened(t, cfg)
+	var c *claim
+	server.losing(cfg.tokensStream(), func() {
+		server.reached(s)
+		appended(t, s, "w", "1")
+		c = claimed(t, s, "w")
+		require.Equal(t, []string{"1"}, deliver(t, c))
+	})
+	server.reached(s)
+	appended(t, s, "other", "2")
+	require.NoError(t, s.ringer.flush(t.Context(), true))
+	last, err := s.last(t.Context(), cfg.tokensStream(), cfg.tokensPrefix()+"other")
+	require.NoError(t, err)
+	require.Equal(t, c.token.seq, last)
+	require.ErrorIs(t, c.Release(t.Context(), store.Wait{}), store.ErrClaimLost)
+	require.NoError(t, s.ringer.flush(t.Context(), true)) // w gets one in any case
+	for _, stream := range []string{"other", "w"} {
+		last, err = s.last(t.Context(), cfg.tokensStream(), cfg.tokensPrefix()+stream)
+		require.NoError(t, err)
+		require.NotZero(t, last, stream)
+	}
 }
 
 // A server that has lost the tokens of old events with its power, in a store that
 // has been swept since: they are found nevertheless.
 func TestTokensWereLost(t *testing.T) {
 	t.Parallel()
-	server := startLosing(t)
+	server := startLosing(t, "server")
 	cfg := server.config()
 	s := opened(t, cfg)
 	swept := func(change func(*sweeps)) {
@@ -224,6 +319,10 @@ func TestRewindInABlock(t *testing.T) {
 		require.True(t, lost)
 		require.Equal(t, store.Position{Seq: c.doc.Next.Seq}, d.Next)
 	}
+	d.Server = "another" // there is nothing before the first message
+	lost, err = s.rewind(t.Context(), "w", &d)
+	require.NoError(t, err)
+	require.False(t, lost)
 }
 
 // What is damaged, or past the retention, is not lost.

@@ -41,6 +41,12 @@ func (cfg *Config) timeout() time.Duration {
 	return min(requestTimeout, max(2*time.Second, cfg.Lease/4))
 }
 
+// writeTimeout is how long a write to the connection may take until that is given up.
+// The largest blocks need some time on a slow line.
+func (cfg *Config) writeTimeout() time.Duration {
+	return min(3*requestTimeout, max(2*time.Second, cfg.Lease/4))
+}
+
 // fresh is for how long a holder relies on there being no more events than it has
 // seen, when it removes its token.
 func (cfg *Config) fresh() time.Duration { return cfg.Lease / 4 }
@@ -191,16 +197,19 @@ func (s *natsStore) State(ctx context.Context, stream string) (state store.State
 		return store.State{}, err
 	}
 	err = s.do(ctx, func(ctx context.Context) error {
-		d, _, err := s.load(ctx, stream)
-		if err != nil {
+		for {
+			d, _, err := s.load(ctx, stream)
+			if err != nil {
+				return err
+			}
+			var a ahead
+			err = a.look(ctx, s, stream, d.end(), store.Limits{Events: exactEvents, Bytes: exactBytes})
+			if errors.Is(err, errAnew) {
+				continue
+			}
+			state = a.with(&d)
 			return err
 		}
-		var a ahead
-		if err := a.look(ctx, s, stream, d.end(), store.Limits{Events: exactEvents, Bytes: exactBytes}); err != nil {
-			return err
-		}
-		state = a.with(&d)
-		return nil
 	})
 	return state, err
 }

@@ -19,7 +19,6 @@ type headers struct {
 	next    getRequest          // where to read on
 	to      uint64              // the last sequence
 	streams map[string]struct{} // that were seen
-	seen    int                 // messages
 }
 
 // recent returns the streams with events since the time, up to the sequence. It
@@ -33,7 +32,7 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64, busy
 		h.next.StartTime = &since
 	}
 	for {
-		before := h.seen
+		before := h.next
 		done, err := h.read(ctx, busy)
 		if err != nil {
 			return nil, err
@@ -41,7 +40,7 @@ func (s *natsStore) recent(ctx context.Context, since time.Time, to uint64, busy
 		if done {
 			break
 		}
-		if h.seen == before {
+		if h.next == before {
 			return nil, fmt.Errorf("%w: nothing comes of the stream of events", store.ErrUnavailable)
 		}
 	}
@@ -124,7 +123,6 @@ func (h *headers) fetch(ctx context.Context, consumer jetstream.Consumer, left, 
 		}
 		left, last = meta.NumPending, meta.Sequence.Consumer
 		h.next.Seq, h.next.StartTime = meta.Sequence.Stream+1, nil
-		h.seen++
 		if stream, ok := unescape(strings.TrimPrefix(msg.Subject(), h.s.cfg.eventsPrefix())); ok {
 			h.streams[stream] = struct{}{}
 		}

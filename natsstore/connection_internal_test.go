@@ -164,6 +164,31 @@ func TestTokenAnsweredTwice(t *testing.T) {
 	require.Zero(t, s.ringer.flying)
 }
 
+// A token that is published while its stream still cools, for a total is counted, is
+// the only one: the answer to each is awaited.
+func TestCooledWhileFlying(t *testing.T) {
+	t.Parallel()
+	s := opened(t, quiet(t))
+	r := s.ringer
+	msg := &nats.Msg{Header: nats.Header{streamHeader: {"w"}}}
+	r.mu.Lock()
+	r.streams["w"] = ring{flying: msg, again: true, cooling: true}
+	r.flying++
+	r.cooling = append(r.cooling, cooling{stream: "w"})
+	r.cooled()
+	require.False(t, r.streams["w"].queued)
+	r.mu.Unlock()
+	r.answered(msg, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, r.flush(ctx, true))
+	eventually(t, func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.flying == 0 && len(r.streams) == 0 && len(r.cooling) == 0
+	})
+}
+
 // Servers that elect a leader say at once that there is none: then a message is
 // asked for again.
 func TestGetDuringElection(t *testing.T) {

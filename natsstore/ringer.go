@@ -135,13 +135,15 @@ func (r *ringer) answered(msg *nats.Msg, err error) {
 	if failed && !transient(err) && !r.stopped {
 		r.s.cfg.Logger.Error("the token of a webhook could not be published; it is tried again", "webhook", stream, "error", err)
 	}
+	if !k.cooling { // else it was flushed meanwhile
+		r.cooling = append(r.cooling, cooling{stream, time.Now().Add(ringInterval)})
+		if len(r.cooling) == 1 && !r.stopped {
+			r.s.running.Go(r.cool)
+		}
+	}
 	k.flying, k.cooling, k.failed, k.again = nil, true, failed, k.again || failed
 	r.streams[stream] = k
 	r.flying--
-	r.cooling = append(r.cooling, cooling{stream, time.Now().Add(ringInterval)})
-	if len(r.cooling) == 1 && !r.stopped {
-		r.s.running.Go(r.cool)
-	}
 	r.changed.Broadcast()
 }
 
@@ -171,9 +173,12 @@ func (r *ringer) cooled() {
 	r.cooling = r.cooling[1:]
 	k := r.streams[stream]
 	k.cooling = false
-	if k.again && !k.queued {
+	switch {
+	case k.queued || k.flying != nil: // it cools again when that is answered
+		r.streams[stream] = k
+	case k.again:
 		r.push(stream, k)
-	} else if !k.queued && k.flying == nil {
+	default:
 		delete(r.streams, stream)
 	}
 	r.changed.Broadcast()

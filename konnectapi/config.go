@@ -100,8 +100,8 @@ type Operation struct {
 	// Write tells that it may change something.
 	Write bool
 
-	// PortalID is the portal that it is about, empty for the tenant itself.
-	// Whether there is such a portal has not been looked up yet.
+	// PortalID is the portal that it is about, in lower case, empty for the
+	// tenant itself. Whether there is such a portal has not been looked up yet.
 	PortalID string
 }
 

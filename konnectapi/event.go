@@ -30,7 +30,7 @@ func (h *Handler) event(c *call, action, resource string, fields []string, desti
 		view.PrincipalName = &c.caller.PrincipalName
 	}
 	if c.portal != "" {
-		view.Extra = append(view.Extra, auditlog.String("portal_id", strings.ToLower(c.portal)))
+		view.Extra = append(view.Extra, auditlog.String("portal_id", c.portal))
 	}
 	if destinationID != "" {
 		view.Extra = append(view.Extra, auditlog.String("audit_log_destination_id", destinationID))

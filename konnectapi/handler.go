@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"golang.org/x/time/rate"
 
@@ -152,7 +151,7 @@ func (h *Handler) findPortal(c *call) (err error) {
 	if h.cfg.Portal == nil || !webhook.IsID(c.portal) {
 		return notFound()
 	}
-	c.stream, err = h.cfg.Portal(c.Context(), c.caller, strings.ToLower(c.portal))
+	c.stream, err = h.cfg.Portal(c.Context(), c.caller, c.portal)
 	if errors.Is(err, ErrNotFound) {
 		return notFound()
 	}

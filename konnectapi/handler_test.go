@@ -117,6 +117,29 @@ func TestOperation(t *testing.T) {
 	require.Equal(t, []konnectapi.Operation{{ID: "get-webhook-v2"}, {ID: "update-webhook-v2", Write: true}}, asked)
 }
 
+// A rule for a portal holds however the client writes its id.
+func TestOperationPortal(t *testing.T) {
+	t.Parallel()
+	const id = "aaaaaaaa-1111-4111-8111-111111111111"
+	s := newSetup(t, func(c *konnectapi.Config) {
+		c.Authorize = func(_ context.Context, _ konnectapi.Caller, op konnectapi.Operation) error {
+			if op.PortalID == id {
+				return errors.New("not this portal")
+			}
+			return nil
+		}
+		c.Portal = func(_ context.Context, _ konnectapi.Caller, asked string) (string, error) {
+			if asked != id {
+				return "", konnectapi.ErrNotFound
+			}
+			return "portal " + asked, nil
+		}
+	})
+	for _, written := range []string{id, strings.ToUpper(id), "AAAA" + id[4:]} {
+		s.refused(403, http.MethodGet, "/v3/portals/"+written+"/audit-log-webhook/status", "")
+	}
+}
+
 // A tenant with a webhook of another id, as where it has one in each region.
 func TestCallersWebhook(t *testing.T) {
 	t.Parallel()

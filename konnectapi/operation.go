@@ -79,7 +79,9 @@ func (c *call) match(path string) methods {
 	if len(segments) > id {
 		switch segments[collection] {
 		case "portals":
-			c.portal, segments[id] = segments[id], "{portal}"
+			// Authorize, Portal and the events have one name for it, however the
+			// client wrote it.
+			c.portal, segments[id] = strings.ToLower(segments[id]), "{portal}"
 		case "audit-log-destinations":
 			c.id, segments[id] = segments[id], "{destination}"
 		}

@@ -120,7 +120,11 @@ func (l *logs) filters(q query) error {
 		if err != nil {
 			return invalidQuery(f.name, "must be a date and time after RFC 3339", "is_date_time")
 		}
-		*f.into = t.UTC()
+		// A cursor is JSON, which has no other years, and an offset may lead to one.
+		if t = t.UTC(); t.Year() < 0 || t.Year() > 9999 {
+			return invalidQuery(f.name, "must be in the years 0 to 9999 in UTC", "is_date_time")
+		}
+		*f.into = t
 	}
 	text, ok := q.get(filterType)
 	if !ok {

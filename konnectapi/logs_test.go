@@ -286,6 +286,8 @@ func TestBadEntryQueries(t *testing.T) {
 	for _, test := range []struct{ query, field, rule string }{
 		{"filter[ts][gte]=yesterday", "filter[ts][gte]", "is_date_time"},
 		{"filter[ts][lte]=", "filter[ts][lte]", "is_date_time"},
+		{"page[size]=1&filter[ts][gte]=2000-01-01T00:00:00Z&filter[ts][lte]=9999-12-31T23:59:59-10:00", "filter[ts][lte]", "is_date_time"},
+		{"page[size]=1&filter[ts][gte]=0000-01-01T00:00:00%2B10:00", "filter[ts][gte]", "is_date_time"},
 		{"filter[type]=t0k-x", "filter[type]", "enum"},
 		{"filter[type]=", "filter[type]", "enum"},
 		{"page[size]=1001", "page[size]", "max"},

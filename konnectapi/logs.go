@@ -26,8 +26,10 @@ const (
 	lateness  = time.Hour
 
 	// firstSpan is how far a page before a cursor is looked for at first. Each
-	// further step is four times as long.
+	// further step is four times as long, up to maxSpan, of which a Duration can
+	// hold four.
 	firstSpan = time.Minute
+	maxSpan   = 50 * 365 * 24 * time.Hour
 )
 
 // place is what a cursor of the audit log is made of: an event's position and
@@ -221,8 +223,14 @@ func (l *logs) after(at place) (all []found, previous, next *place, err error) {
 func (l *logs) before(at place) (all []found, previous, next *place, err error) {
 	end, upper := at, at.Recorded
 	first := l.from.Add(-earliness)
-	for span := firstSpan; ; span *= 4 {
-		lower := upper.Add(-span)
+	if epoch := time.Unix(0, 0); first.Before(epoch) { // nothing was recorded before
+		first = epoch
+	}
+	for span := firstSpan; ; span = min(4*span, maxSpan) {
+		lower, last := upper.Add(-span), false
+		if !lower.After(first) {
+			lower, last = first, true
+		}
 		step, start, err := l.step(lower, end)
 		if err != nil {
 			return nil, nil, nil, err
@@ -231,10 +239,10 @@ func (l *logs) before(at place) (all []found, previous, next *place, err error) 
 		if len(all) > l.size {
 			all = all[len(all)-l.size:]
 			previous = &all[0].at
-		} else if l.scanned >= maxScan && !lower.Before(first) {
+		} else if l.scanned >= maxScan && !last {
 			previous = &end
 		}
-		if previous != nil || lower.Before(first) {
+		if previous != nil || last {
 			break
 		}
 	}

@@ -2,11 +2,14 @@ package konnectapi_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +19,7 @@ import (
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/shipper"
+	"github.com/seed-6bcf82c5/auditlog/store"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
@@ -240,6 +244,52 @@ func TestNothingBefore(t *testing.T) {
 		require.Equal(t, []string{"2"}, s.do(call{method: http.MethodGet, path: first.entries(t).Meta.Next}).traces(t))
 	})
 }
+
+// A filter that begins long before everything leads back to the beginning of the
+// list, and reads no more often for that than it must.
+func TestBeforeFromTheBeginningOfTime(t *testing.T) {
+	t.Parallel()
+	for _, from := range []string{"0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1708-01-01T00:00:00Z", "1969-12-31T23:59:59Z"} {
+		t.Run(from, func(t *testing.T) {
+			t.Parallel()
+			s := recording(t)
+			s.record(access("1", time.Now()), access("2", time.Now()))
+			reads := &counted{Store: s.store}
+			s.store = reads
+			s.start()
+			at := s.pull("page[size]=1&filter[ts][gte]=" + from)
+			for range 2 { // the first event is that of the change
+				at = s.do(call{method: http.MethodGet, path: at.entries(t).Meta.Next})
+			}
+			require.Equal(t, []string{"2"}, at.traces(t))
+			reads.reset()
+			for _, want := range []string{"1", ""} {
+				at = s.do(call{method: http.MethodGet, path: at.entries(t).Meta.Previous})
+				if list := at.entries(t); want == "" {
+					require.Len(t, list.Data, 1)
+					require.Empty(t, list.Meta.Previous)
+				} else {
+					require.Equal(t, []string{want}, at.traces(t))
+				}
+			}
+			require.Less(t, reads.reset(), 20)
+		})
+	}
+}
+
+// counted is a store that counts how often events are read.
+type counted struct {
+	store.Store
+	reads atomic.Int64
+}
+
+func (c *counted) Read(ctx context.Context, stream string, from store.From) iter.Seq2[store.Event, error] {
+	c.reads.Add(1)
+	return c.Store.Read(ctx, stream, from)
+}
+
+// reset returns the count and begins anew.
+func (c *counted) reset() int { return int(c.reads.Swap(0)) }
 
 // Where few of many events are wanted a page may be short, or empty, and there
 // is still one more, in both directions.

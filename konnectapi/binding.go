@@ -98,8 +98,8 @@ func (h *Handler) deleteBinding(c *call) (any, error) {
 // bind binds the webhook to a destination of the tenant.
 func (h *Handler) bind(c *call, id string, enabled webhook.Optional[bool]) (shipper.Webhook, error) {
 	var before *shipper.Webhook
-	for {
-		d, err := h.destination(c.Context(), c.caller.Tenant, id)
+	for ctx := c.Context(); ; {
+		d, err := h.destination(ctx, c.caller.Tenant, id)
 		switch {
 		case before != nil && isNotFound(err):
 			return shipper.Webhook{}, errors.Join(err, h.restore(c, id, *before))
@@ -108,7 +108,7 @@ func (h *Handler) bind(c *call, id string, enabled webhook.Optional[bool]) (ship
 		}
 		if !slices.Contains(d.webhooks, c.stream) {
 			d.webhooks = append(d.webhooks, c.stream)
-			err := h.put(c.Context(), d)
+			err := h.put(ctx, d)
 			if errors.Is(err, store.ErrConflict) {
 				continue
 			}
@@ -116,7 +116,10 @@ func (h *Handler) bind(c *call, id string, enabled webhook.Optional[bool]) (ship
 				return shipper.Webhook{}, err
 			}
 		}
-		w, err := h.cfg.Shipper.Change(c.Context(), c.stream, func(old shipper.Webhook) (shipper.Change, error) {
+		// From here on it is finished without the client too: what is left halfway
+		// sends where no destination says, and nothing mends it.
+		ctx = context.WithoutCancel(ctx)
+		w, err := h.cfg.Shipper.Change(ctx, c.stream, func(old shipper.Webhook) (shipper.Change, error) {
 			if before == nil {
 				before = &old
 			}
@@ -132,7 +135,7 @@ func (h *Handler) bind(c *call, id string, enabled webhook.Optional[bool]) (ship
 		if err != nil {
 			return w, err
 		}
-		if err = h.put(context.WithoutCancel(c.Context()), d); !errors.Is(err, store.ErrConflict) {
+		if err = h.put(ctx, d); !errors.Is(err, store.ErrConflict) {
 			return w, err
 		}
 	}

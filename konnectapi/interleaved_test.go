@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,13 +30,16 @@ func (s *setup) stored(id string) string {
 }
 
 // interleaved is a store that lets something happen before a write, of which
-// the first has the number 1.
+// the first has the number 1, and between the first read and its answer.
 type interleaved struct {
 	store.Documents
 	mu     sync.Mutex
 	writes int
 	before map[int]func()
 	fail   map[int]error
+
+	read func()
+	once sync.Once // for read
 
 	reads, lists bool // whether they fail
 }
@@ -43,7 +48,11 @@ func (d *interleaved) Get(ctx context.Context, key string) (store.Document, erro
 	if d.reads {
 		return store.Document{}, errors.New("the disk is gone")
 	}
-	return d.Documents.Get(ctx, key)
+	doc, err := d.Documents.Get(ctx, key)
+	if d.read != nil {
+		d.once.Do(d.read)
+	}
+	return doc, err
 }
 
 func (d *interleaved) List(ctx context.Context, prefix string) iter.Seq2[store.Document, error] {
@@ -192,6 +201,27 @@ func TestInterleaved(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client that goes away while a destination is changed leaves no webhook behind
+// that sends where it does not say.
+func TestBoundWithoutTheClient(t *testing.T) {
+	t.Parallel()
+	const other = "https://other.example.com"
+	s := newSetup(t)
+	id := s.create("one")
+	s.ok(200, http.MethodPatch, webhookV3, bindTo(id, true))
+	s.ok(204, http.MethodDelete, webhookV3, "") // so that the destination names the webhook
+	ctx, cancel := context.WithCancel(t.Context())
+	b := s.beside(&interleaved{
+		read:   func() { s.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"`+other+`"}`) },
+		before: map[int]func(){1: cancel},
+	})
+	b.exchange(binding(id), httptest.NewRequestWithContext(ctx, http.MethodPatch, webhookV3, strings.NewReader(binding(id).body)))
+	require.ErrorIs(t, ctx.Err(), context.Canceled)
+	require.Equal(t, id, s.ok(200, http.MethodGet, webhookV3, "")["audit_log_destination_id"])
+	require.Equal(t, other, s.ok(200, http.MethodGet, webhookV2, "")["endpoint"])
+	s.refused(409, http.MethodDelete, destinationsV3+"/"+id, "")
 }
 
 // A destination that is deleted by somebody who has looked before the webhook was

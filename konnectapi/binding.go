@@ -102,7 +102,10 @@ func (h *Handler) bind(c *call, id string, enabled webhook.Optional[bool]) (ship
 		d, err := h.destination(ctx, c.caller.Tenant, id)
 		switch {
 		case before != nil && isNotFound(err):
-			return shipper.Webhook{}, errors.Join(err, h.restore(c, id, *before))
+			if failed := h.restore(ctx, c, id, *before); failed != nil { // the client is told what it can know
+				h.cfg.Logger.ErrorContext(ctx, "a webhook did not get back what it was before it was bound", "webhook", c.stream, "error", failed)
+			}
+			return shipper.Webhook{}, err
 		case err != nil:
 			return shipper.Webhook{}, err
 		}
@@ -151,14 +154,27 @@ func bindingFields(enabled webhook.Optional[bool], old shipper.Webhook) []string
 }
 
 // restore gives a webhook back what it was before it was bound to a destination
-// that was deleted just then.
-func (h *Handler) restore(c *call, id string, before shipper.Webhook) error {
-	_, err := h.cfg.Shipper.Change(context.WithoutCancel(c.Context()), c.stream, func(old shipper.Webhook) (shipper.Change, error) {
+// that was deleted just then. Where it cannot, the webhook is switched off and
+// bound to nothing, so that it does not send on to what is gone.
+func (h *Handler) restore(ctx context.Context, c *call, id string, before shipper.Webhook) error {
+	release := func(old shipper.Webhook) (shipper.Change, error) {
+		if old.Label != id {
+			return shipper.Change{}, nil
+		}
+		change, _, err := h.change(c, old, webhook.Patch{Enabled: webhook.Set(false)})
+		change.Label = webhook.Set("")
+		return change, err
+	}
+	_, err := h.cfg.Shipper.Change(ctx, c.stream, func(old shipper.Webhook) (shipper.Change, error) {
 		switch {
 		case old.Label != id: // somebody else has changed it since
 			return shipper.Change{}, nil
 		case !before.Config.Configured():
 			return shipper.Change{Delete: true, Events: h.event(c, "delete", webhookResource, nil, id)}, nil
+		case before.Config.Authorization.IsZero():
+			// No patch takes the destination's authorization away again, and the
+			// endpoint of before must not get it. It was off without one anyway.
+			return release(old)
 		}
 		cfg := before.Config
 		change, _, err := h.change(c, old, webhook.Patch{
@@ -168,7 +184,11 @@ func (h *Handler) restore(c *call, id string, before shipper.Webhook) error {
 		change.Label = webhook.Set(before.Label)
 		return change, err
 	})
-	return err
+	if err == nil {
+		return nil
+	}
+	_, failed := h.cfg.Shipper.Change(ctx, c.stream, release) // what it was may be forbidden by now
+	return errors.Join(err, failed)
 }
 
 // spread gives the webhooks that are bound to the destination its values.

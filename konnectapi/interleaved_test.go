@@ -256,6 +256,33 @@ func TestBoundToWhatIsGone(t *testing.T) {
 			require.Equal(t, want, view())
 		})
 	}
+	// What cannot be given back, or would get what is the destination's.
+	for name, before := range map[string]string{
+		"without an authorization": `{"endpoint":"https://own.example.com"}`,
+		"forbidden since":          strings.Replace(configured, "{", `{"skip_ssl_verification":true,`, 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSetup(t)
+			id := s.create("one")
+			s.ok(200, http.MethodPatch, webhookV2, before)
+			s.shipperConfig = func(cfg *shipper.Config) { cfg.ForbidSkipSSLVerification = true }
+			s.start()
+			b := s.beside(&interleaved{before: map[int]func(){2: func() {
+				require.Equal(t, true, s.ok(200, http.MethodGet, webhookV3, "")["enabled"])
+				doc, err := s.store.Get(t.Context(), "destination/4/acme/"+id)
+				require.NoError(t, err)
+				require.NoError(t, s.store.Delete(t.Context(), doc.Key, doc.Revision))
+			}}})
+			b.refused(404, http.MethodPatch, webhookV3, bindTo(id, true))
+			s.refused(404, http.MethodGet, webhookV3, "")
+			v2 := s.ok(200, http.MethodGet, webhookV2, "")
+			require.Equal(t, false, v2["enabled"])
+			require.Equal(t, endpointURL, v2["endpoint"], "no other endpoint gets the authorization")
+			told := s.changes("acme")
+			require.Equal(t, "admin update Authz.audit-log-webhook enabled", told[len(told)-1])
+		})
+	}
 	t.Run("changed since", func(t *testing.T) {
 		t.Parallel()
 		s := newSetup(t)

@@ -191,11 +191,13 @@ func (h *Handler) restore(ctx context.Context, c *call, id string, before shippe
 	return errors.Join(err, failed)
 }
 
-// spread gives the webhooks that are bound to the destination its values.
+// spread gives the webhooks that are bound to the destination its values. One that
+// cannot have them keeps them from none of the others.
 func (h *Handler) spread(c *call, d *destination) error {
 	ctx := context.WithoutCancel(c.Context()) // it was accepted
 	for {
 		var bound []string
+		var errs []error
 		for _, id := range d.webhooks {
 			w, err := h.cfg.Shipper.Change(ctx, id, func(old shipper.Webhook) (shipper.Change, error) {
 				if old.Label != d.ID {
@@ -210,11 +212,13 @@ func (h *Handler) spread(c *call, d *destination) error {
 				return change, nil
 			})
 			if err != nil {
-				return err
-			}
-			if w.Label == d.ID {
+				errs = append(errs, err)
+			} else if w.Label == d.ID {
 				bound = append(bound, id)
 			}
+		}
+		if err := errors.Join(errs...); err != nil {
+			return err
 		}
 		d.webhooks, d.spreading = bound, false
 		err := h.put(ctx, d)

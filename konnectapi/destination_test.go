@@ -17,6 +17,7 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/konnectapi"
 	"github.com/seed-6bcf82c5/auditlog/shipper"
 	"github.com/seed-6bcf82c5/auditlog/store/diskstore"
+	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
 const (
@@ -162,6 +163,27 @@ func TestDestinationsOfTheOperator(t *testing.T) {
 			require.Equal(t, test.field, s.refused(400, test.method, test.path, test.body).InvalidParameters[0].Field)
 		})
 	}
+}
+
+// What is refused is not stored, also where it is for what the patch leaves as it is.
+func TestRefusedIsNotStored(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	id := s.create("one")
+	s.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"skip_ssl_verification":true}`)
+	s.ok(200, http.MethodPatch, webhookV3, bindTo(id, true))
+	s.shipperConfig = func(c *shipper.Config) { c.ForbidSkipSSLVerification = true }
+	s.start()
+	stored, told := s.stored(id), len(s.changes("acme"))
+	p := s.refused(400, http.MethodPatch, destinationsV3+"/"+id, `{"name":"two","authorization":"Bearer t0k-rotated"}`)
+	require.Equal(t, "skip_ssl_verification", p.InvalidParameters[0].Field)
+	require.Equal(t, stored, s.stored(id))
+	require.Len(t, s.changes("acme"), told)
+
+	s.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"authorization":"Bearer t0k-rotated","skip_ssl_verification":false}`)
+	w, err := s.shipper.Get(t.Context(), "acme")
+	require.NoError(t, err)
+	require.True(t, w.Authorization.Equal(webhook.NewSecret("Bearer t0k-rotated")))
 }
 
 // Nothing secret is legible in the store, and a new key can take over.

@@ -96,6 +96,12 @@ func (h *Handler) updateDestination(c *call) (any, error) {
 		if len(fields) == 0 && !d.spreading {
 			return d.Destination, nil
 		}
+		// Its webhooks get all of it, so that what they refuse must not be stored,
+		// also where the patch has nothing of it: the configuration may forbid by
+		// now what it allowed.
+		if err := h.cfg.Shipper.Check(webhook.Config{}, changed.patch()); err != nil {
+			return nil, err
+		}
 		if !recorded {
 			if err := h.record(c, h.event(c, "update", destinationsResource, fields, d.ID)); err != nil {
 				return nil, err

@@ -335,6 +335,33 @@ func TestUnfinishedChange(t *testing.T) {
 	require.NotContains(t, s.stored(id), "spreading")
 }
 
+// A webhook that cannot be changed keeps no other one of the destination from the
+// change, and leaves the rest of it to the next start.
+func TestChangePastAFailure(t *testing.T) {
+	t.Parallel()
+	const other = "https://other.example.com"
+	s := newSetup(t)
+	id := s.create("one")
+	s.ok(200, http.MethodPatch, portalWebhook, bindTo(id, true))
+	s.ok(200, http.MethodPatch, webhookV3, bindTo(id, true))
+	const key = "webhook/" + portalStream
+	good, err := s.store.Get(t.Context(), key)
+	require.NoError(t, err)
+	bad, err := s.store.Put(t.Context(), key, []byte("{}"), good.Revision)
+	require.NoError(t, err)
+	s.start() // nobody remembers the good one
+	s.refused(500, http.MethodPatch, destinationsV3+"/"+id, `{"endpoint":"`+other+`"}`)
+	require.Equal(t, other, s.ok(200, http.MethodGet, webhookV2, "")["endpoint"])
+
+	_, err = s.store.Put(t.Context(), key, good.Value, bad)
+	require.NoError(t, err)
+	s.start()
+	w, err := s.shipper.Get(t.Context(), portalStream)
+	require.NoError(t, err)
+	require.Equal(t, other, w.Endpoint)
+	require.NotContains(t, s.stored(id), "spreading")
+}
+
 // What the store refuses is an error of the server, at each step, and none that
 // tells the client why.
 func TestStoreErrors(t *testing.T) {

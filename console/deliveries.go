@@ -144,9 +144,13 @@ func (h *Handler) redriveAll(c *call, p *page) error {
 	return nil
 }
 
-// tell records in the webhook's stream who does what with its dead letters.
+// tell records in the webhook's stream who does what with its dead letters. One
+// that was deleted takes no events, so that nothing is done to what is left of it.
 func (h *Handler) tell(c *call, p *page, action string, about auditlog.Attribute) error {
-	_, err := h.cfg.Shipper.Change(c.Context(), p.Webhook.ID, func(shipper.Webhook) (shipper.Change, error) {
+	_, err := h.cfg.Shipper.Change(c.Context(), p.Webhook.ID, func(w shipper.Webhook) (shipper.Change, error) {
+		if !w.Config.Configured() {
+			return shipper.Change{}, &failure{status: http.StatusConflict, text: "The webhook is not set up, so that nothing could tell who did this. Set it up first."}
+		}
 		return shipper.Change{Events: []auditlog.Event{h.event(c, action, deadLetterResource, about)}}, nil
 	})
 	return err

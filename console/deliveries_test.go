@@ -128,6 +128,32 @@ func TestPurge(t *testing.T) {
 	require.Contains(t, s.post("deliveries", url.Values{"do": {"purge"}, "letter": {"x"}}).header.Get("Location"), "done=gone")
 }
 
+// What is left of a webhook that was deleted stays until it can be told who has done
+// what with it.
+func TestLettersOfADeletedWebhook(t *testing.T) {
+	t.Parallel()
+	for _, do := range []string{"redrive", "purge", "redrive-all"} {
+		t.Run(do, func(t *testing.T) {
+			t.Parallel()
+			s := newSetup(t)
+			s.configure()
+			letters := s.bury("bad")
+			require.Len(t, letters, 1)
+			require.NoError(t, s.shipper.Delete(t.Context(), hook))
+			form := url.Values{"do": {do}, "letter": {letters[0].ID}}
+			a := s.post("deliveries", form)
+			require.Equal(t, 409, a.code)
+			require.Contains(t, a.body, "The webhook is not set up")
+			require.Len(t, s.letters(), 1)
+			require.Empty(t, s.did())
+
+			s.configure()
+			require.Equal(t, 303, s.post("deliveries", form).code)
+			require.Len(t, s.did(), 1)
+		})
+	}
+}
+
 func TestManyLetters(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)

@@ -69,15 +69,50 @@ func endpointSecrets(u *url.URL) []string {
 			secrets = append(secrets, segment)
 		}
 	}
-	for key, values := range u.Query() {
-		for _, value := range values {
-			if value == "" {
-				value = key // "?token", without a name
-			}
-			if len(value) >= minQueryPart {
-				secrets = append(secrets, value)
+	// Not by url.Values, which lacks what has a semicolon or a broken escape: it
+	// is sent nonetheless, and servers differ in what they make of it.
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		secrets = appendQueryPart(secrets, pair)
+		if strings.Contains(pair, ";") {
+			for part := range strings.SplitSeq(pair, ";") {
+				secrets = appendQueryPart(secrets, part)
 			}
 		}
 	}
 	return secrets
+}
+
+// appendQueryPart appends the value of a pair in a query.
+func appendQueryPart(secrets []string, pair string) []string {
+	key, value, _ := strings.Cut(pair, "=")
+	if value == "" {
+		value = key // "?token", without a name
+	}
+	for _, reading := range readings(value) {
+		if len(reading) >= minQueryPart {
+			secrets = append(secrets, reading)
+		}
+	}
+	return secrets
+}
+
+// readings returns what servers may take a value of a query for: the value as it
+// is, unescaped, and what there is between escapes that are broken.
+func readings(value string) []string {
+	var pieces []string
+	start := 0
+	for i := range len(value) {
+		if value[i] != '%' {
+			continue
+		}
+		if _, err := url.QueryUnescape(value[i:min(i+len("%00"), len(value))]); err != nil {
+			pieces = append(pieces, value[start:i])
+			start = i + 1
+		}
+	}
+	pieces = append(pieces, value[start:])
+	for i, piece := range pieces {
+		pieces[i], _ = url.QueryUnescape(piece) // no escape is broken in it
+	}
+	return append(pieces, value, strings.Join(pieces, "%"))
 }

@@ -126,6 +126,13 @@ func TestPartsOfTheEndpointAreMasked(t *testing.T) {
 		{"value", "/hook?key=secret", "no secret is a key", "no [redacted] is a key"},
 		{"key without a value", "/hook?a=1&s3cr3tKeyName", "no s3cr3tKeyName", "no [redacted]"},
 		{"short value", "/hook?key=abc", "abc", "abc"},
+		{"escaped value", "/hook?key=s%C3%A9cret", "no sécret, s%C3%A9cret", "no [redacted], [redacted]"},
+		{"value before a semicolon", "/hook?key=secret;v=2", "no secret in secret;v=2", "no [redacted] in [redacted]"},
+		{"value after a semicolon", "/hook?v=2;key=secret", "no secret", "no [redacted]"},
+		{"semicolon in a value", "/hook?a=1&key=abc;de", "no abc;de", "no [redacted]"},
+		{"value with a broken escape", "/hook?key=secret%zz", "no secret, secret%zz", "no [redacted], [redacted]"},
+		{"value with an escape cut short", "/hook?a=1&key=secret%2", "no secret, secret%2", "no [redacted], [redacted]"},
+		{"value with a broken escape and another", "/hook?key=a%3Dsecret%zz", "no a=secret%zz, a=secret", "no [redacted], [redacted]"},
 		{"one character", "/h?1", "1 of 11", "1 of 11"},
 	}
 	for _, tt := range tests {

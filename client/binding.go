@@ -36,13 +36,13 @@ func (s *BindingService) Update(ctx context.Context, patch webhook.BindingPatch)
 	if err != nil {
 		return webhook.Binding{}, err
 	}
-	return answered[webhook.Binding](ctx, s.client.write(http.MethodPatch, s.path, body, webhook.Secret{}))
+	return answered[webhook.Binding](ctx, s.client.write(http.MethodPatch, s.path, body))
 }
 
 // Delete takes the webhook off its destination and switches it off. The
 // destination stays.
 func (s *BindingService) Delete(ctx context.Context) error {
-	return s.client.write(http.MethodDelete, s.path, nil, webhook.Secret{}).do(ctx, nil)
+	return s.client.write(http.MethodDelete, s.path, nil).do(ctx, nil)
 }
 
 // Status returns how sending to the webhook goes.

@@ -49,10 +49,30 @@ func (c *Client) list(path string, query url.Values) call {
 	return call{client: c, method: http.MethodGet, path: path, query: query, masker: c.masker(), most: maxPage}
 }
 
-// write is a call that changes something. The authorization is what the body
-// holds of it, so that a server that repeats it does not reveal it.
-func (c *Client) write(method, path string, body []byte, authorization webhook.Secret) call {
-	return call{client: c, method: method, path: path, body: body, masker: c.masker(authorization.Reveal())}
+// write is a call that changes something. The secrets are those that the body
+// holds, so that a server that repeats it does not reveal them.
+func (c *Client) write(method, path string, body []byte, secrets ...string) call {
+	return call{client: c, method: method, path: path, body: body, masker: c.masker(secrets...)}
+}
+
+// secretsOf returns what is secret of a receiver: several vendors carry their
+// token in the endpoint. Nothing has checked it yet, so that it may be no URL at
+// all, or have one in a part that endpoints lack.
+func secretsOf(endpoint string, authorization webhook.Secret) []string {
+	secrets := []string{authorization.Reveal()}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return append(secrets, endpoint)
+	}
+	if u.Host == "" {
+		secrets = append(secrets, endpoint)
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		secrets = append(secrets, u.User.String(), u.User.Username()+":"+password, password)
+	}
+	secrets = append(secrets, u.EscapedFragment(), u.Fragment)
+	return append(secrets, redact.EndpointSecrets(u)...)
 }
 
 // answered makes the call and returns the document of the answer. After an

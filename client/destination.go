@@ -71,7 +71,7 @@ func (s *DestinationService) All(ctx context.Context, options DestinationListOpt
 // authorization. The server judges the values; [webhook.Destination.Validate]
 // does so beforehand.
 func (s *DestinationService) Create(ctx context.Context, destination webhook.Destination) (webhook.Destination, error) {
-	c := s.client.write(http.MethodPost, s.path, webhook.EncodeDestination(destination), destination.Authorization)
+	c := s.client.write(http.MethodPost, s.path, webhook.EncodeDestination(destination), secretsOf(destination.Endpoint, destination.Authorization)...)
 	made, err := answered[webhook.Destination](ctx, c)
 	if err == nil && made.ID == "" {
 		return webhook.Destination{}, c.errorf("the answer has no ID")
@@ -100,8 +100,9 @@ func (s *DestinationService) Update(ctx context.Context, id string, patch webhoo
 	if patch.IsZero() {
 		return s.Get(ctx, id)
 	}
+	endpoint, _ := patch.Endpoint.Get()
 	authorization, _ := patch.Authorization.Get()
-	return answered[webhook.Destination](ctx, s.client.write(http.MethodPatch, path, webhook.EncodeDestinationPatch(patch), authorization))
+	return answered[webhook.Destination](ctx, s.client.write(http.MethodPatch, path, webhook.EncodeDestinationPatch(patch), secretsOf(endpoint, authorization)...))
 }
 
 // Delete removes a destination. One that a webhook is bound to stays, and the
@@ -112,7 +113,7 @@ func (s *DestinationService) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.client.write(http.MethodDelete, path, nil, webhook.Secret{}).do(ctx, nil)
+	return s.client.write(http.MethodDelete, path, nil).do(ctx, nil)
 }
 
 // pathOf keeps what is no ID out of the path, where it could name something

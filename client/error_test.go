@@ -297,3 +297,56 @@ func tree(err error) []error {
 	}
 	return all
 }
+
+// TestErrorsHoldNoSecretOfTheEndpoint has the server quote the endpoint that it
+// refuses, as a whole and the token in it alone.
+func TestErrorsHoldNoSecretOfTheEndpoint(t *testing.T) {
+	t.Parallel()
+	const secret = "T0KENofTheEndpoint"
+	operations := map[string]func(c *client.Client, endpoint string) error{
+		"update of the webhook": func(c *client.Client, endpoint string) error {
+			_, err := c.Webhook.Update(t.Context(), webhook.Patch{Endpoint: webhook.Set(endpoint)})
+			return err
+		},
+		"creation of a destination": func(c *client.Client, endpoint string) error {
+			_, err := c.Destinations.Create(t.Context(), webhook.Destination{Name: "SIEM", Endpoint: endpoint})
+			return err
+		},
+		"update of a destination": func(c *client.Client, endpoint string) error {
+			_, err := c.Destinations.Update(t.Context(), siemID, webhook.DestinationPatch{Endpoint: webhook.Set(endpoint)})
+			return err
+		},
+	}
+	for _, c := range []struct{ name, endpoint string }{
+		{"path", "https://siem.example/receiver/v1/http/" + secret},
+		{"query", "https://siem.example/v1/input?dd-api-key=" + secret},
+		{"query with a semicolon", "https://siem.example/v1/input?key=" + secret + ";v=2"},
+		{"query without a path", "https://siem.example?" + secret},
+		{"http", "http://siem.example/" + secret},
+		{"user", "https://" + secret + "@siem.example"},
+		{"password", "https://user:" + secret + "@siem.example/"},
+		{"fragment", "https://siem.example/#" + secret},
+		{"no host", "https:///" + secret},
+		{"the token by mistake", secret},
+	} {
+		for name, operation := range operations {
+			t.Run(c.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				detail := fmt.Sprintf("cannot reach %s, %s is unknown", c.endpoint, secret)
+				err := operation(serve(t, answer(400, `{"detail":"`+detail+`","invalid_parameters":[{"field":"endpoint","reason":"`+detail+`"}]}`)).client, c.endpoint)
+				var refusal *client.APIError
+				require.ErrorAs(t, err, &refusal)
+				require.NotContains(t, fmt.Sprintf("%v %+v", err, *refusal), secret)
+				require.Contains(t, refusal.Problem.Detail, "[redacted] is unknown")
+			})
+		}
+	}
+	t.Run("no URL", func(t *testing.T) {
+		t.Parallel()
+		const endpoint = "https://siem.example/%zz/" + secret
+		for name, operation := range operations {
+			err := operation(serve(t, answer(400, `{"detail":"`+endpoint+` is no URL"}`)).client, endpoint)
+			require.ErrorContains(t, err, ": [redacted] is no URL", name)
+		}
+	})
+}

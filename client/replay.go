@@ -33,7 +33,7 @@ func (s *ReplayService) Get(ctx context.Context) (webhook.ReplayJob, error) {
 // package preset knows which.
 func (s *ReplayService) Start(ctx context.Context, startAt, endAt time.Time) (webhook.ReplayJob, error) {
 	body := webhook.EncodeReplay(startAt, endAt)
-	return answered[webhook.ReplayJob](ctx, s.client.write(http.MethodPut, s.path, body, webhook.Secret{}))
+	return answered[webhook.ReplayJob](ctx, s.client.write(http.MethodPut, s.path, body))
 }
 
 // ErrReplayFailed is the error of a replay job that has failed.

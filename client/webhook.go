@@ -39,8 +39,9 @@ func (s *WebhookService) Update(ctx context.Context, patch webhook.Patch) (webho
 	if patch.IsZero() {
 		return s.Get(ctx)
 	}
+	endpoint, _ := patch.Endpoint.Get()
 	authorization, _ := patch.Authorization.Get()
-	return answered[webhook.Config](ctx, s.client.write(http.MethodPatch, webhookPath, webhook.EncodePatch(patch), authorization))
+	return answered[webhook.Config](ctx, s.client.write(http.MethodPatch, webhookPath, webhook.EncodePatch(patch), secretsOf(endpoint, authorization)...))
 }
 
 // Status returns how sending to the webhook goes.

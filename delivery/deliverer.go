@@ -75,7 +75,7 @@ func New(cfg Config) (*Deliverer, error) {
 
 // newMasker masks everything secret that a peer gets to see.
 func newMasker(cfg *Config, endpoint, proxy *url.URL) *redact.Masker {
-	secrets := append(endpointSecrets(endpoint), cfg.Authorization.Reveal())
+	secrets := append(redact.EndpointSecrets(endpoint), cfg.Authorization.Reveal())
 	for _, value := range cfg.Headers {
 		secrets = append(secrets, value.Reveal())
 	}

@@ -181,13 +181,23 @@ func baseURL(target string) (*url.URL, error) {
 	case u.RawQuery != "", u.ForceQuery, u.Fragment != "":
 		return nil, errors.New("client: the base URL has a query or a fragment")
 	}
+	// Spelled as net/http exempts it from proxies, which would otherwise see the
+	// token in the clear.
+	if strings.EqualFold(u.Hostname(), localhost) {
+		port := u.Port()
+		if u.Host = localhost; port != "" {
+			u.Host += ":" + port
+		}
+	}
 	return u, nil
 }
+
+const localhost = "localhost"
 
 // loopback reports whether a host is this machine by its name alone. Other
 // names are not looked up: the answer could change before the token is sent.
 func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
+	if strings.EqualFold(host, localhost) {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)

@@ -28,7 +28,9 @@ func TestTargets(t *testing.T) {
 		{"https://audit.example.com:8443/", "https://audit.example.com:8443/v2/audit-log-webhook"},
 		{"HTTPS://audit.example.com/tenants/7/", "https://audit.example.com/tenants/7/v2/audit-log-webhook"},
 		{"http://localhost:8080", "http://localhost:8080/v2/audit-log-webhook"},
-		{"http://LocalHost", "http://LocalHost/v2/audit-log-webhook"},
+		{"http://LocalHost", "http://localhost/v2/audit-log-webhook"}, // no other spelling is exempt from proxies
+		{"HTTP://LOCALHOST:8080", "http://localhost:8080/v2/audit-log-webhook"},
+		{"http://localhoſt:8080", "http://localhost:8080/v2/audit-log-webhook"},
 		{"http://127.0.0.1:8080", "http://127.0.0.1:8080/v2/audit-log-webhook"},
 		{"http://127.255.0.9", "http://127.255.0.9/v2/audit-log-webhook"},
 		{"http://[::1]:8080", "http://[::1]:8080/v2/audit-log-webhook"},

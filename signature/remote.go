@@ -132,12 +132,22 @@ func parseURL(text string) (*url.URL, error) {
 	case u.Fragment != "":
 		return nil, errors.New("signature: URL: has a fragment")
 	}
+	// Spelled as net/http exempts it from proxies, which could otherwise forge
+	// the keys.
+	if strings.EqualFold(u.Hostname(), localhost) {
+		port := u.Port()
+		if u.Host = localhost; port != "" {
+			u.Host += ":" + port
+		}
+	}
 	return u, nil
 }
 
+const localhost = "localhost"
+
 // loopback reports whether a host is this machine by its name alone.
 func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
+	if strings.EqualFold(host, localhost) {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)

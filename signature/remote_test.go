@@ -429,6 +429,33 @@ func TestNewRemoteRefuses(t *testing.T) {
 	}
 }
 
+// Another spelling of localhost would not be exempt from proxies, which could
+// forge keys that are fetched in the clear.
+func TestRemoteSpellsLocalhost(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, url, want string }{
+		{"as it is", "http://localhost:8080/jwks.json", "http://localhost:8080/jwks.json"},
+		{"capitals", "http://LOCALHOST/jwks.json?x=Y", "http://localhost/jwks.json?x=Y"},
+		{"capitals and a port", "HTTP://LocalHost:8080/JWKS.json", "http://localhost:8080/JWKS.json"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var got string
+			remote, err := signature.NewRemote(signature.RemoteConfig{
+				URL: test.url,
+				Transport: transport(func(r *http.Request) (*http.Response, error) {
+					got = r.URL.String()
+					return nil, errors.New("no network")
+				}),
+			})
+			require.NoError(t, err)
+			_, err = remote.Keys(t.Context(), time.Time{})
+			require.Error(t, err)
+			require.Equal(t, test.want, got)
+		})
+	}
+}
+
 // A path or query may hold a token.
 func TestRemotePrintsItsHost(t *testing.T) {
 	t.Parallel()

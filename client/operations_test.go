@@ -93,7 +93,7 @@ func alikeInBoth(ctx context.Context) []operation {
 				return c.Destinations.List(ctx, client.DestinationListOptions{NameContains: "x", Before: "b"})
 			},
 			"GET", "/audit-log-destinations?filter%5Bname%5D%5Bcontains%5D=x&page%5Bbefore%5D=b", "",
-			200, `{"data":[]}`, client.Page[webhook.Destination]{Items: []webhook.Destination{}}, client.Page[webhook.Destination]{},
+			200, `{"data":[],"meta":{"next":null}}`, client.Page[webhook.Destination]{Items: []webhook.Destination{}}, client.Page[webhook.Destination]{},
 		},
 		{
 			"create destination",
@@ -223,7 +223,7 @@ func ofOneVersion() []operation {
 			func(ctx context.Context, c *client.Client) (any, error) {
 				return c.Logs.List(ctx, client.LogListOptions{})
 			},
-			"GET", "/v3/audit-logs", "", 200, `{}`, client.Page[webhook.Entry]{}, client.Page[webhook.Entry]{},
+			"GET", "/v3/audit-logs", "", 200, `{"data":[],"meta":{"page":{"next":null}}}`, client.Page[webhook.Entry]{Items: []webhook.Entry{}}, client.Page[webhook.Entry]{},
 		},
 	}
 }

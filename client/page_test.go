@@ -65,7 +65,7 @@ func TestLinksWithoutCursor(t *testing.T) {
 			_, err := api.client.Logs.List(t.Context(), client.LogListOptions{})
 			require.EqualError(t, err, "client: GET /v3/audit-logs: the link to another page holds no cursor")
 
-			api = serve(t, answer(200, fmt.Sprintf(`{"data":[],"meta":{"page":{"previous":%q}}}`, strings.Replace(link, "before", "after", 1))))
+			api = serve(t, answer(200, fmt.Sprintf(`{"data":[],"meta":{"page":{"next":null,"previous":%q}}}`, strings.Replace(link, "before", "after", 1))))
 			page, err := api.client.Logs.List(t.Context(), client.LogListOptions{})
 			require.NoError(t, err, "nobody may want to go back")
 			require.Empty(t, page.Previous)
@@ -166,6 +166,8 @@ func TestAllEndsInAnError(t *testing.T) {
 		{"a cursor of before", "", []http.HandlerFunc{
 			destinationPage("a", `"c1"`), destinationPage("b", `"c2"`), destinationPage("c", `"/x?page[after]=c1"`),
 		}, loop, []string{"a", "b", "c"}},
+		{"no word of the next page", "", []http.HandlerFunc{destinationPage("a", `"c1"`), answer(200, `{"data":[{"name":"b"}],"meta":{}}`)}, "decoding the answer: webhook: the page does not tell", []string{"a"}},
+		{"another document", "", []http.HandlerFunc{answer(200, `{"message":"welcome"}`)}, "decoding the answer: webhook: the list has no data", nil},
 		{"a link without cursor", "", []http.HandlerFunc{destinationPage("a", `"/x"`)}, "no cursor", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -200,6 +202,32 @@ func TestAllOfTheLog(t *testing.T) {
 	require.Len(t, api.requests(), 7, "five attempts")
 }
 
+// TestTheLogDoesNotEndInAnotherDocument shows that an answer which tells nothing
+// of a next page is not taken for the end of the log.
+func TestTheLogDoesNotEndInAnotherDocument(t *testing.T) {
+	t.Parallel()
+	const entry = `{"type":"authorization","ts":"2023-03-21T09:29:14Z"}`
+	for _, c := range []struct{ name, answer, want string }{
+		{"no meta", `{"data":[` + entry + `]}`, "has no meta"},
+		{"flat meta, as of destinations", `{"data":[` + entry + `],"meta":{"next":"/v3/audit-logs?page[after]=c1","previous":null,"size":1}}`, "has no page"},
+		{"no next", `{"data":[` + entry + `],"meta":{"page":{"previous":null,"size":1}}}`, "does not tell"},
+		{"no data", `{"meta":{"page":` + lastPage + `}}`, "has no data"},
+		{"another object", `{"message":"welcome"}`, "has no data"},
+		{"an empty object", `{}`, "has no data"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var last error
+			for entry, err := range serve(t, answer(200, c.answer)).client.Logs.All(t.Context(), client.LogListOptions{}) {
+				require.Empty(t, cmp.Diff(webhook.Entry{}, entry))
+				last = err
+			}
+			require.ErrorContains(t, last, "client: GET /v3/audit-logs: decoding the answer: webhook: ")
+			require.ErrorContains(t, last, c.want)
+		})
+	}
+}
+
 // TestLargePage shows that a page may be larger than other answers, and not
 // without bound.
 func TestLargePage(t *testing.T) {
@@ -207,7 +235,7 @@ func TestLargePage(t *testing.T) {
 	entry, err := json.Marshal(webhook.Entry{Type: webhook.GatewayAccessEntry, Query: strings.Repeat("q", 2000)})
 	require.NoError(t, err)
 	entries := bytes.Repeat(append(entry, ','), 999)
-	api := serve(t, answer(200, `{"data":[`+string(entries)+string(entry)+`]}`))
+	api := serve(t, answer(200, `{"data":[`+string(entries)+string(entry)+`],"meta":{"page":{"next":null}}}`))
 	page, err := api.client.Logs.List(t.Context(), client.LogListOptions{Size: 1000})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1000)

@@ -372,7 +372,7 @@ func TestUndoingIsBounded(t *testing.T) {
 			case http.MethodPatch:
 				return response(403, ``), nil
 			}
-			return response(200, `{}`), nil
+			return response(200, `{"data":[],"meta":{"next":null}}`), nil
 		}, client.WithHTTPClient(nil))
 		start := time.Now()
 		_, err := c.Binding.SetUp(t.Context(), wanted())

@@ -30,17 +30,20 @@ func TestPageMetaJSON(t *testing.T) {
 		require.Empty(t, cmp.Diff(c.meta, back), c.name)
 	}
 	for text, want := range map[string]webhook.PageMeta{
-		`{}`:                       {},
-		`{"next":"","total":7}`:    {},
-		`{"size":10.0}`:            {Size: 10},
-		`{"size":"10"}`:            {Size: 10},
-		`{"size":-1}`:              {},
-		`{"size":1e99}`:            {},
-		`{"size":null,"next":"c"}`: {Next: "c"},
+		`{"next":null}`:             {},
+		`{"next":"","total":7}`:     {},
+		`{"next":null,"size":10.0}`: {Size: 10},
+		`{"next":null,"size":"10"}`: {Size: 10},
+		`{"next":null,"size":-1}`:   {},
+		`{"next":null,"size":1e99}`: {},
+		`{"size":null,"next":"c"}`:  {Next: "c"},
 	} {
 		var got webhook.PageMeta
 		require.NoError(t, json.Unmarshal([]byte(text), &got), text)
 		require.Empty(t, cmp.Diff(want, got), text)
+	}
+	for _, text := range []string{`{}`, `null`, `{"previous":null,"size":10}`} {
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &webhook.PageMeta{}), "webhook: the page does not tell", text)
 	}
 	require.ErrorContains(t, json.Unmarshal([]byte(`{"next":1}`), &webhook.PageMeta{}), "webhook: ")
 }
@@ -76,9 +79,43 @@ func TestLists(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(`{"data":[{"type":"x"}],"meta":{"page":{"next":"c"}}}`), &entries))
 	require.Empty(t, cmp.Diff(webhook.EntryList{Data: []webhook.Entry{{Type: "x"}}, Meta: webhook.PageMeta{Next: "c"}}, entries))
 
-	for _, bad := range []string{`[]`, `{"data":{}}`, `{"meta":[]}`} {
+	for _, bad := range []string{`[]`, `{"data":{},"meta":{"next":null,"page":{"next":null}}}`, `{"data":[],"meta":[]}`} {
 		require.Error(t, json.Unmarshal([]byte(bad), &webhook.DestinationList{}), bad)
 		require.Error(t, json.Unmarshal([]byte(bad), &webhook.EntryList{}), bad)
+	}
+}
+
+// What is absent must not pass for the end of a list; null is the end.
+func TestListsThatLackMembers(t *testing.T) {
+	t.Parallel()
+	const whole, noNext = "", "webhook: the page does not tell whether there is a next one"
+	const noData, noMeta, noPage = "webhook: the list has no data", "webhook: the list has no meta", "webhook: the meta of the list has no page"
+	for _, c := range []struct{ name, json, destinations, entries string }{
+		{"both metas", `{"data":[],"meta":{"next":null,"page":{"next":null}}}`, whole, whole},
+		{"null for empty data", `{"data":null,"meta":{"next":null,"page":{"next":null}}}`, whole, whole},
+		{"nothing", `{}`, noData, noData},
+		{"null", `null`, noData, noData},
+		{"another document", `{"message":"welcome"}`, noData, noData},
+		{"no data", `{"meta":{"next":null,"page":{"next":null}}}`, noData, noData},
+		{"no meta", `{"data":[]}`, noMeta, noMeta},
+		{"null for meta", `{"data":[],"meta":null}`, noNext, noPage},
+		{"empty meta", `{"data":[],"meta":{}}`, noNext, noPage},
+		{"flat meta", `{"data":[],"meta":{"next":"c","previous":null,"size":1}}`, whole, noPage},
+		{"nested meta", `{"data":[],"meta":{"page":{"next":"c","previous":null,"size":1}}}`, noNext, whole},
+		{"null for page", `{"data":[],"meta":{"next":null,"page":null}}`, whole, noNext},
+		{"no next", `{"data":[],"meta":{"previous":null,"size":1,"page":{"previous":null,"size":1}}}`, noNext, noNext},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			for list, want := range map[any]string{new(webhook.DestinationList): c.destinations, new(webhook.EntryList): c.entries} {
+				err := json.Unmarshal([]byte(c.json), list)
+				if want == whole {
+					require.NoError(t, err, "%T", list)
+				} else {
+					require.EqualError(t, err, want, "%T", list)
+				}
+			}
+		})
 	}
 }
 

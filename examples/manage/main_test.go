@@ -72,7 +72,7 @@ func (k *konnect) manage(t *testing.T, args ...string) (out, report string, err 
 func TestSetUp(t *testing.T) {
 	t.Parallel()
 	k := newKonnect(t, map[string][]string{
-		"GET /v3/audit-log-destinations":  {`{"data":[]}`},
+		"GET /v3/audit-log-destinations":  {`{"data":[],"meta":{"next":null}}`},
 		"POST /v3/audit-log-destinations": {destination},
 		"PATCH /v3/audit-log-webhook":     {`{"enabled":true}`},
 	})
@@ -149,7 +149,7 @@ func TestPull(t *testing.T) {
 func TestTearDown(t *testing.T) {
 	t.Parallel()
 	k := newKonnect(t, map[string][]string{
-		"GET /v3/audit-log-destinations":                     {`{"data":[` + destination + `]}`},
+		"GET /v3/audit-log-destinations":                     {`{"data":[` + destination + `],"meta":{"next":null}}`},
 		"GET /v3/audit-log-webhook":                          {`{"audit_log_destination_id":"` + destinationID + `","enabled":true}`},
 		"PATCH /v3/audit-log-webhook":                        {`{}`},
 		"DELETE /v3/audit-log-webhook":                       {``},
@@ -230,7 +230,7 @@ func TestUsage(t *testing.T) {
 
 func TestPullStopsWhenNobodyReads(t *testing.T) {
 	t.Parallel()
-	k := newKonnect(t, map[string][]string{"GET /v3/audit-logs": {`{"data":[` + strings.Repeat(entry+",", 100) + entry + `]}`}})
+	k := newKonnect(t, map[string][]string{"GET /v3/audit-logs": {`{"data":[` + strings.Repeat(entry+",", 100) + entry + `],"meta":{"page":{"next":null}}}`}})
 	broken := errors.New("broken pipe")
 	err := run(context.Background(), []string{"-target", k.URL, "-token", "x", "pull"}, brokenWriter{broken}, io.Discard)
 	require.ErrorIs(t, err, broken)

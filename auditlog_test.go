@@ -401,6 +401,39 @@ func TestOneType(t *testing.T) {
 	require.Empty(t, cmp.Diff(bare(auditlog.Int("action", 7), auditlog.String("status", "200")), other))
 }
 
+// A relay that puts something before a line of JSON makes it no line of CEF, or
+// whoever chooses a text in it would choose the event.
+func TestParseJSONBehindSomething(t *testing.T) {
+	t.Parallel()
+	honest := auditlog.Authorization{
+		Service: "konnect", Resource: "control-planes", Action: "delete",
+		UserAgent: "CEF:0|KongInc|Konnect|1.0|konnect|Authz.x|1|rt=1 action=list granted=true principal_id=innocent user_agent=x",
+	}.Event()
+	for _, test := range []struct{ name, before string }{
+		{"a byte order mark", "\ufeff"},
+		{"a space", " "},
+		{"a tab", "\t"},
+		{"a control character", "\x00"},
+		{"a byte that is no text", "\xff"},
+		{"a header of RFC 5424", "<134>1 2025-06-18T21:02:36Z relay app - - - "},
+		{"a header of RFC 3164", "Jun 18 21:02:36 relay app: "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			for _, format := range []auditlog.Format{auditlog.JSON, auditlog.CPS} {
+				line, err := format.Append([]byte(test.before), &honest)
+				require.NoError(t, err)
+				event, _, err := auditlog.Parse(line)
+				want := &auditlog.SyntaxError{Offset: len(test.before), Reason: `an object of JSON begins before "CEF:"`}
+				require.Equal(t, want, err)
+				require.Empty(t, event)
+				_, err = auditlog.CEF.ParseStrict(line)
+				require.Error(t, err)
+			}
+		})
+	}
+}
+
 func TestDetect(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]auditlog.Format{

@@ -40,6 +40,10 @@ func (e *Encoder) Begin(dst []byte, h *Header) {
 	e.begin(dst, 0)
 	if h.Prefix != "" {
 		e.prefix(h.Prefix)
+		// As it was written: line breaks are spaces now.
+		if objectIn(e.buf[e.start:]) >= 0 {
+			e.fail(errPrefix)
+		}
 	} else {
 		if !writable(h.Time) {
 			e.fail(errTime)

@@ -158,6 +158,7 @@ func TestScanIsLinear(t *testing.T) {
 		"spaces and equals":    " =",
 		"brackets":             "a[",
 		"pipes":                "|",
+		"braces":               "{ ",
 		"CEF:":                 "CEF:",
 		"invalid UTF-8":        "\xff",
 		"backslash and key":    `\ k=`,
@@ -165,7 +166,7 @@ func TestScanIsLinear(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			long := strings.Repeat(unit, size/len(unit))
-			for _, line := range []string{long, "CEF:0|" + long, "CEF:0|a|b|c|d|e|1|" + long, "CEF:0|a|b|c|d|e|1|k=" + long + " z=1"} {
+			for _, line := range []string{long, long + "CEF:0|", "CEF:0|" + long, "CEF:0|a|b|c|d|e|1|" + long, "CEF:0|a|b|c|d|e|1|k=" + long + " z=1"} {
 				_ = cef.Scan([]byte(line), cef.Lenient, func(cef.Field) error { return nil })
 				_ = cef.Scan([]byte(line), cef.Strict, func(cef.Field) error { return nil })
 			}

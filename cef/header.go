@@ -11,19 +11,19 @@ type Header struct {
 	// Time and Host stand before "CEF:", separated by one space. The time is
 	// written in UTC by RFC 3339, with as much of the second's fraction as it
 	// has. Each is left out when it is zero. A host holds no spaces, control
-	// characters, pipes and backslashes and no "CEF:", and does not begin with
-	// { or <.
+	// characters, pipes and backslashes, no "CEF:" and no {", and does not begin
+	// with { or <.
 	Time time.Time
 	Host string
 
 	// Prefix, if it is set, is written in place of Time and Host, up to the
-	// "C" of "CEF:", so it usually ends in a space. It holds no "CEF:" and does
-	// not begin with {; line breaks become spaces, other control characters
-	// and what is not UTF-8 become U+FFFD. A parsed line has it only
-	// where its prefix is not what Time and Host would be written as (a
-	// syslog priority or time stamp, say); Time and Host are set all the same
-	// where they can be recognised. A syslog time stamp has no year: it is
-	// read as UTC in the year 0.
+	// "C" of "CEF:", so it usually ends in a space. It holds no "CEF:" and no
+	// beginning of a JSON object (see [Scan]), and does not begin with {; line
+	// breaks become spaces, other control characters and what is not UTF-8
+	// become U+FFFD. A parsed line has it only where its prefix is not what Time
+	// and Host would be written as (a syslog priority or time stamp, say); Time
+	// and Host are set all the same where they can be recognised. A syslog time
+	// stamp has no year: it is read as UTC in the year 0.
 	Prefix string
 
 	// CEFVersion is the version of the format, 0 or 1 in practice.
@@ -71,8 +71,8 @@ const maxCEFVersion = 999
 
 // Errors that say the same each time. Callers get a copy.
 var (
-	errHost       = FieldError{Field: "host", Reason: `holds a space, a control character, |, \ or "CEF:", is not UTF-8, or reads as something else (a time, {, <)`}
-	errPrefix     = FieldError{Field: "prefix", Reason: `holds "CEF:" or begins with {`}
+	errHost       = FieldError{Field: "host", Reason: `holds a space, a control character, |, \, "CEF:" or {", is not UTF-8, or reads as something else (a time, {, <)`}
+	errPrefix     = FieldError{Field: "prefix", Reason: `holds "CEF:" or a JSON object, or begins with {`}
 	errTime       = FieldError{Field: "time", Reason: "is not within the years 0 to 9999"}
 	errCEFVersion = FieldError{Field: "cef_version", Reason: "is not within 0 to " + strconv.Itoa(maxCEFVersion)}
 	errSeverity   = FieldError{Field: "severity", Reason: "is not 0 to 10 or one of the words"}
@@ -98,7 +98,7 @@ func validHost(host string) bool {
 		if c >= utf8.RuneSelf {
 			return validHostRunes(host)
 		}
-		if c <= ' ' || c == 0x7F || c == '|' || c == '\\' || c == 'C' && hasMark(host[i:]) {
+		if c <= ' ' || c == 0x7F || c == '|' || c == '\\' || c == 'C' && hasMark(host[i:]) || c == '{' && hasObject(host[i:]) {
 			return false
 		}
 	}
@@ -110,7 +110,7 @@ func validHostRunes(host string) bool {
 		if r <= ' ' || isControl(r) || r == '|' || r == '\\' || r == utf8.RuneError && !isReplacement(host[i:]) {
 			return false
 		}
-		if r == 'C' && hasMark(host[i:]) {
+		if r == 'C' && hasMark(host[i:]) || r == '{' && hasObject(host[i:]) {
 			return false
 		}
 	}
@@ -121,6 +121,9 @@ func validHostRunes(host string) bool {
 func isReplacement(s string) bool { return len(s) >= 3 && s[:3] == "\uFFFD" }
 
 func hasMark(s string) bool { return len(s) >= 4 && s[:4] == "CEF:" }
+
+// hasObject is for a host, which holds no white space.
+func hasObject(s string) bool { return len(s) >= 2 && s[:2] == `{"` }
 
 // isControl reports whether r is a control character that no CEF value holds.
 func isControl(r rune) bool {

@@ -10,6 +10,11 @@ import (
 // is without its line break; one at its end (LF or CRLF) is ignored. Key and
 // Raw may be kept as long as the line.
 //
+// The record begins at the first "CEF:". What stands before it may be anything
+// that a relay puts there, but no JSON object: a brace and a quotation mark, white
+// space between them or not. The "CEF:" would be in one of its texts, and the event
+// that of whoever chose it.
+//
 // It returns a [*SyntaxError], or the first error of visit, at which it stops.
 // What was visited before a SyntaxError has been read correctly. Scan allocates
 // nothing, and takes time linear in the length of the line.
@@ -46,6 +51,9 @@ func (s *scanner) scan(visit func(Field) error) error {
 	s.backslash = -1
 	s.backslash = s.nextBackslash(0)
 	if mark > 0 {
+		if object := objectIn(s.line[:mark]); object >= 0 {
+			return s.errorAt(object, `an object of JSON begins before "CEF:"`)
+		}
 		if err := s.emit(visit, PartPrefix, 0, 0, mark); err != nil {
 			return err
 		}
@@ -149,6 +157,29 @@ func printable(b []byte) bool {
 }
 
 var mark = []byte("CEF:")
+
+// objectIn returns where an object of JSON begins in prefix, or -1. No header of
+// a relay looks like that, for structured data of RFC 5424 escapes quotation marks;
+// but for a value there that ends in a brace, and an error is better than a forgery.
+func objectIn(prefix []byte) int {
+	from := 0
+	for {
+		n := bytes.IndexByte(prefix[from:], '{')
+		if n < 0 {
+			return -1
+		}
+		object := from + n
+		from = object + 1
+		for from < len(prefix) && jsonSpace(prefix[from]) {
+			from++
+		}
+		if from < len(prefix) && prefix[from] == '"' {
+			return object
+		}
+	}
+}
+
+func jsonSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 func validVersion(b []byte) bool {
 	if len(b) == 0 || len(b) > 3 || len(b) > 1 && b[0] == '0' {

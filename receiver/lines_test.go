@@ -36,6 +36,10 @@ func TestLines(t *testing.T) {
 			[]string{" line 1: the line is longer than 310 bytes", ` line 2: byte 0: no "CEF:"`}, 422},
 		{"a CR inside is content", cefOther + "\r" + cefOther, []int{1}, []string{cefOther + "\r" + cefOther}, nil, 200},
 		{"NUL, controls and bytes that are no text", cefOther + "\x00\x1b[2J\xff", []int{1}, []string{cefOther + "\x00\x1b[2J\xff"}, nil, 200},
+		{"JSON with CEF in it behind a byte order mark", "\ufeff" + `{"user_agent":"` + cefOther + `"}` + "\n" + cefOther, []int{2}, []string{cefOther},
+			[]string{` line 1: byte 3: an object of JSON begins before "CEF:"`}, 422},
+		{"JSON with CEF in it behind a relay's header", `<134>1 2025-06-18T21:02:36Z relay app - - - {"user_agent":"` + cefOther + `"}`, nil, nil,
+			[]string{` line 1: byte 44: an object of JSON begins before "CEF:"`}, 422},
 		{"a byte order mark", "\ufeff" + cefOther, []int{1}, []string{"\ufeff" + cefOther}, nil, 200},
 	} {
 		t.Run(test.name, func(t *testing.T) {

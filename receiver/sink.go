@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 
@@ -11,12 +12,13 @@ import (
 // LogSink returns a HandOver that logs each event to logger at the level Info,
 // under its name, with where it comes from, its header's fields and its
 // attributes. It fails if the logger's handler does, with some of the events
-// logged.
+// logged, and if the handler is not enabled at Info: the sender keeps the batch,
+// which would be lost otherwise.
 func LogSink(logger *slog.Logger) func(context.Context, Batch) error {
 	return func(ctx context.Context, batch Batch) error {
 		handler := logger.Handler()
-		if !handler.Enabled(ctx, slog.LevelInfo) {
-			return nil
+		if len(batch.Lines) > 0 && !handler.Enabled(ctx, slog.LevelInfo) {
+			return errNotLogged
 		}
 		for i := range batch.Lines {
 			event, err := batch.Lines[i].Event()
@@ -40,6 +42,8 @@ func LogSink(logger *slog.Logger) func(context.Context, Batch) error {
 		return nil
 	}
 }
+
+var errNotLogged = errors.New("receiver: LogSink: the logger is not enabled at the level Info")
 
 // eventGroup returns the event as a group of its fields. Its time is left out if
 // it has none.

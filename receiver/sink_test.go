@@ -65,7 +65,11 @@ func TestLogSinkFails(t *testing.T) {
 	require.ErrorIs(t, take(t.Context(), batchOfFormat(cefOther)), errTest)
 
 	quiet := slog.New(failingHandler{slog.NewTextHandler(&bytes.Buffer{}, &slog.HandlerOptions{Level: slog.LevelError})})
-	require.NoError(t, receiver.LogSink(quiet)(t.Context(), batchOfFormat(cefOther)), "nobody wants to know")
+	require.ErrorContains(t, receiver.LogSink(quiet)(t.Context(), batchOfFormat(cefOther)), "not enabled at the level Info")
+	h, _, told := setup(t, receiver.Config{HandOver: receiver.LogSink(quiet)})
+	require.Equal(t, 503, post(h, cefOther).StatusCode, "the sender keeps what is not logged")
+	require.False(t, told.last(t).HandedOver)
+	require.NoError(t, receiver.LogSink(quiet)(t.Context(), batchOf()), "a batch of rejected lines")
 
 	require.Error(t, receiver.LogSink(slog.New(inner))(t.Context(), batchOfFormat("rubbish")))
 }

@@ -228,6 +228,46 @@ func TestFileCompressesAndKeeps(t *testing.T) {
 	})
 }
 
+// Complete files are found however the path is written.
+func TestFileWithPathThatIsNotClean(t *testing.T) {
+	t.Parallel()
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	for _, test := range []struct {
+		name string
+		path func(dir string) string
+	}{
+		{"begins with a dot", func(dir string) string {
+			path, err := filepath.Rel(here, filepath.Join(dir, "audit.jsonl"))
+			if err != nil { // on another volume
+				return filepath.Join(dir, "audit.jsonl")
+			}
+			return "./" + path
+		}},
+		{"a dot inside", func(dir string) string { return dir + "/./audit.jsonl" }},
+		{"two separators", func(dir string) string { return dir + "//audit.jsonl" }},
+		{"up again", func(dir string) string { return dir + "/deep/../audit.jsonl" }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			path := test.path(t.TempDir())
+			synctest.Test(t, func(t *testing.T) {
+				f := openFile(t, path, receiver.FileConfig{MaxBytes: 1, Compress: true, Keep: 1})
+				for n := range 4 {
+					f.take(t, fmt.Sprint("line ", n))
+					synctest.Wait()
+				}
+				require.NoError(t, f.Close())
+				require.Empty(t, cmp.Diff(map[string][]string{
+					"audit-20000101T000000.002Z.jsonl.gz": {"line 2"},
+					"audit.jsonl":                         {"line 3"},
+				}, f.files(t)))
+				require.Empty(t, f.log.String())
+			})
+		})
+	}
+}
+
 // What a crash has left behind is put in order when the file is opened, and what
 // is not the file's is left alone.
 func TestFileTidiesUp(t *testing.T) {
@@ -321,6 +361,8 @@ func TestOpenFileRefuses(t *testing.T) {
 		want string
 	}{
 		{"no path", receiver.FileConfig{}, "receiver: FileConfig.Path: is empty"},
+		{"a directory by a separator", receiver.FileConfig{Path: filepath.Dir(path) + "/"}, "receiver: FileConfig.Path: is a directory"},
+		{"a directory by a dot", receiver.FileConfig{Path: filepath.Dir(path) + "/."}, "receiver: FileConfig.Path: is a directory"},
 		{"a negative size", receiver.FileConfig{Path: path, MaxBytes: -1}, "receiver: FileConfig: MaxBytes, Period and Keep must not be negative"},
 		{"a negative period", receiver.FileConfig{Path: path, Period: -1}, "receiver: FileConfig: MaxBytes, Period and Keep must not be negative"},
 		{"a negative number", receiver.FileConfig{Path: path, Keep: -1}, "receiver: FileConfig: MaxBytes, Period and Keep must not be negative"},

@@ -146,8 +146,8 @@ type Limits struct {
 	// Lines is the most lines in a batch. Default: 10 000. Beyond: 413.
 	Lines int
 
-	// LineBytes is the longest line. Default: 256 KiB. A longer one is rejected;
-	// the others of its batch are not.
+	// LineBytes is the longest line. Default: 1 MiB, more than the engine's
+	// MaxEventBytes. A longer one is rejected; the others of its batch are not.
 	LineBytes int
 
 	// BodyTime bounds the reading of a body. Default: 30 s. Beyond: 408. It needs
@@ -164,7 +164,7 @@ type Limits struct {
 	// some twenty batches of 500 lines, or what the largest batch takes: Bytes
 	// about three times, and 256 bytes for each of Lines. It cannot be less. The
 	// process takes more: 100 hostile connections at once and what Go's collector
-	// has not collected yet came to five times as much.
+	// has not collected yet came to seven times as much.
 	Memory int64
 }
 
@@ -173,7 +173,7 @@ const (
 	defaultBytes        = 2 << 20
 	defaultRatio        = 100
 	defaultLines        = 10_000
-	defaultLineBytes    = 256 << 10
+	defaultLineBytes    = 1 << 20
 	defaultBodyTime     = 30 * time.Second
 	defaultHandOverTime = 15 * time.Second
 	defaultMemory       = 8 << 20

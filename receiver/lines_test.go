@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/receiver"
+	"github.com/seed-6bcf82c5/auditlog/shipper"
 )
 
 func TestLines(t *testing.T) {
@@ -69,6 +70,35 @@ func TestLines(t *testing.T) {
 					require.Contains(t, text(t, answer), "lines were rejected, the first is line "+test.rejected[0][len(" line "):][:1]+": "+reason)
 				}
 			}
+		})
+	}
+}
+
+// What the engine accepts is not too long for a receiver that was told nothing.
+func TestTakesTheLongestEvent(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, before, after string
+		rejected            int
+		bytes               int
+	}{
+		{"CEF", cefOther, "", 0, shipper.MaxEventBytes},
+		{"JSON", strings.TrimSuffix(jsonLine, "}") + `,"x":"`, `"}`, 0, shipper.MaxEventBytes},
+		{"the longest line", cefOther, "", 0, 1 << 20},
+		{"a longer one", cefOther, "", 1, 1<<20 + 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			h, taken, told := setup(t, receiver.Config{ReportRejected: true})
+			line := test.before + strings.Repeat("x", test.bytes-len(test.before)-len(test.after)) + test.after
+			answer := post(h, line)
+			require.Equal(t, test.rejected, told.last(t).Rejected)
+			if test.rejected > 0 {
+				require.Equal(t, 413, answer.StatusCode)
+				return
+			}
+			require.Equal(t, 200, answer.StatusCode)
+			require.Equal(t, []string{line}, taken.lines())
 		})
 	}
 }

@@ -179,6 +179,12 @@ func TestMemoryUnderAttack(t *testing.T) {
 	manyLines := strings.Repeat("x\n", 1<<20)
 	badLines := strings.Repeat("x\n", 10_000)
 	zippedLines := zip(t, strings.Repeat(cefOther+"\n", 9_000))
+	var wide strings.Builder // a line with as many members as it can have
+	wide.WriteString(strings.TrimSuffix(jsonLine, "}"))
+	for n := 0; wide.Len() < 1<<20-20; n++ {
+		_, _ = fmt.Fprintf(&wide, `,"%05x":1`, n)
+	}
+	wide.WriteString("}")
 	body := func(text string, header ...string) []io.Reader {
 		return []io.Reader{head(append(header, allowed, long(len(text)))...), strings.NewReader(text)}
 	}
@@ -187,6 +193,7 @@ func TestMemoryUnderAttack(t *testing.T) {
 		func() []io.Reader { return body(bombOfLines(), gzipped) },
 		func() []io.Reader { return body(manyLines) },
 		func() []io.Reader { return body(badLines) },
+		func() []io.Reader { return body(wide.String()) },
 		func() []io.Reader { return body(zippedLines, gzipped) },
 		func() []io.Reader { return []io.Reader{head(allowed, inChunks), &cycle{text: chunk, n: math.MaxInt64}} },
 		func() []io.Reader {

@@ -128,8 +128,11 @@ func (f Field) AppendValue(dst []byte) []byte {
 }
 
 // unescaped returns what a backslash and c stand for, or 0 if they are no
-// escape sequence.
+// escape sequence. A prefix is not CEF's, and has none.
 func unescaped(part Part, c byte) byte {
+	if part == PartPrefix {
+		return 0
+	}
 	if part == PartExtension {
 		switch c {
 		case '\\', '=':

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -312,6 +313,42 @@ func TestDamagedTailIsNoTornWrite(t *testing.T) {
 	require.Len(t, l.damage, 1)
 	require.False(t, l.damage[0].Torn)
 	require.NoError(t, l.Close())
+}
+
+// A segment that becomes shorter while the store is open loses what is cut off,
+// and nothing else: what is read before the end stays as it was recorded.
+func TestTruncatedWhileOpen(t *testing.T) {
+	t.Parallel()
+	var events []string
+	for i := range 3 {
+		events = append(events, strings.Repeat(strconv.Itoa(i), 100))
+	}
+	filled := newLab(t)
+	filled.open()
+	for _, e := range events {
+		require.NoError(t, filled.append("a", e))
+	}
+	name := filled.segments()[0]
+	require.NoError(t, filled.Close())
+	size := len(filled.fs.entries[name].data) // without what was allocated ahead
+	for cut := range size - segmentHeader {
+		l := filled.copyOf(t)
+		l.open()
+		f := l.fs.entries[name]
+		f.data = f.data[:size-cut]
+		claim, err := l.Claim(t.Context())
+		require.NoError(t, err)
+		batch, err := claim.Batch(t.Context(), store.Limits{Events: 10, Bytes: 1 << 20})
+		if !errors.Is(err, store.ErrNoEvents) { // all is lost
+			require.NoError(t, err)
+		}
+		for i, e := range batch.Events {
+			require.Equal(t, events[i], string(e.Data), "without the last %d bytes", cut)
+		}
+		require.Equal(t, cut > 0, len(batch.Events) < len(events), "without the last %d bytes", cut)
+		require.Equal(t, cut > 0, len(l.damage) > 0, "without the last %d bytes", cut)
+		require.NoError(t, l.Close())
+	}
 }
 
 func TestMissingSegment(t *testing.T) {

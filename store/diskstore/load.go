@@ -52,6 +52,9 @@ func (l *log) Load(number uint64, refs []core.Ref, stream string, fn func(int, *
 		if _, err := scan.peek(start, int(stop-start)); err != nil {
 			return err
 		}
+		// The events that are handed out share the window, so nothing may be read
+		// into it again: of a file that has become shorter, no more is there.
+		scan.limit = scan.at + int64(len(scan.window))
 		for ; i < n; i++ {
 			b, err := l.load(&scan, f, s, int64(refs[i].Offset), stream)
 			if !fn(i, b, err) {

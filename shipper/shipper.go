@@ -101,12 +101,21 @@ const (
 	// claimers is how many claims are asked for at a time: on a store that others
 	// share each is several requests over the network.
 	claimers = 8
+
+	// recently is for how long after a change the watch wakes its webhook: longer
+	// than it takes for any write to be done, and short enough that a watch that
+	// begins, which is shown all webhooks, wakes few.
+	recently = time.Hour
 )
 
-// watch follows the changes that other processes make.
+// watch follows the changes that other processes make, and those of this one
+// that were stored although their writes returned an error.
 func (s *Shipper) watch() {
 	for s.closing.Err() == nil {
-		err := s.configs.watch(s.closing, s.interruptOlder)
+		err := s.configs.watch(s.closing, func(id string, revision uint64, d *document) error {
+			s.interruptOlder(id, revision, d.Change)
+			return s.wakeChanged(id, d)
+		})
 		if s.ended(err) {
 			return
 		}
@@ -177,6 +186,23 @@ func (s *Shipper) interruptOlder(id string, revision uint64, change string) {
 			w.interrupt(errReconfigured)
 		}
 	}
+}
+
+// wakeChanged wakes a webhook that is switched on, for whoever did so may not
+// have: its write can have returned an error and be done all the same, or its
+// process have ended in between. A stream that was parked while the webhook was
+// off would wait for ever, since the same change again changes nothing. Without
+// need it does no harm: what has to wait for something else waits on.
+func (s *Shipper) wakeChanged(id string, d *document) error {
+	if !d.Enabled || s.cfg.Clock.Now().Sub(d.UpdatedAt) > recently {
+		return nil
+	}
+	return s.wake(s.closing, id)
+}
+
+// wake makes the webhook's streams be looked at now.
+func (s *Shipper) wake(ctx context.Context, id string) error {
+	return errors.Join(s.store.Wake(ctx, id), s.store.Wake(ctx, replayStreams+id))
 }
 
 func (s *Shipper) setHeld(id string, held bool) {

@@ -1,6 +1,7 @@
 package shipper_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/seed-6bcf82c5/auditlog/shipper"
 	"github.com/seed-6bcf82c5/auditlog/status"
+	"github.com/seed-6bcf82c5/auditlog/store"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
@@ -285,5 +287,117 @@ func TestDeleteEvents(t *testing.T) {
 		require.Empty(t, s.endpoint.names())
 		require.EqualValues(t, 2, s.snapshot().Queued.Events)
 		require.EqualValues(t, 2, s.snapshot().Recorded)
+	})
+}
+
+// A webhook is on if that was stored, although whoever switched it on was told
+// that it failed, and although nothing changes when it is tried again.
+func TestSwitchedOnAllTheSame(t *testing.T) {
+	t.Parallel()
+	failing := func(method string, calls int) func(string, int) error {
+		return func(m string, n int) error {
+			if m == method && n < calls {
+				return errFaulty
+			}
+			return nil
+		}
+	}
+	tests := []struct {
+		name          string
+		before, after func(string, int) error
+		err           error
+	}{
+		{"the write is done and fails", nil, failing("Put", 1), errFaulty},
+		{"it cannot be woken once", failing("Wake", 2), nil, nil},
+		{"it cannot be woken by anybody for a while", failing("Wake", 20), nil, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &faultyStore{Store: memory(t)}
+				s := start(t, newEndpoint(t, nil), f, sealing(keyOf(t, "k")))
+				s.configure()
+				s.update(switchOff)
+				s.record("while")
+				pass(time.Minute)
+				f.set(tt.before, tt.after)
+				_, err := s.Update(t.Context(), hook, switchOn)
+				require.ErrorIs(t, err, tt.err)
+				pass(time.Minute)
+				f.set(nil, nil)
+				s.update(switchOn)
+				s.record("after")
+				pass(time.Minute)
+				require.Equal(t, []string{"while", "after"}, s.endpoint.names())
+			})
+		})
+	}
+}
+
+// slowStore does a write after whoever asked for it has gone.
+type slowStore struct {
+	store.Store
+
+	leave func() // ends the context of the next Put
+}
+
+func (p *slowStore) Put(ctx context.Context, key string, value []byte, old uint64) (uint64, error) {
+	leave := p.leave
+	if leave == nil {
+		return p.Store.Put(ctx, key, value, old)
+	}
+	p.leave = nil
+	leave()
+	go func() {
+		<-time.After(time.Second)
+		_, _ = p.Store.Put(context.WithoutCancel(ctx), key, value, old)
+	}()
+	return 0, context.Cause(ctx)
+}
+
+// So it is if the write is done only after its caller has gone.
+func TestSwitchedOnAfterCallerHasGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowStore{Store: memory(t)}
+		s := start(t, newEndpoint(t, nil), slow, sealing(keyOf(t, "k")))
+		s.configure()
+		s.update(switchOff)
+		s.record("while")
+		pass(time.Minute)
+		ctx, cancel := context.WithCancel(t.Context())
+		slow.leave = cancel
+		_, err := s.Update(ctx, hook, switchOn)
+		require.ErrorIs(t, err, context.Canceled)
+		pass(time.Minute)
+		require.Equal(t, []string{"while"}, s.endpoint.names())
+	})
+}
+
+// A watch that begins is shown all webhooks, and wakes only those that were
+// changed a short time ago and are on.
+func TestWatchWakesFew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, f, sealed := newEndpoint(t, nil), &faultyStore{Store: memory(t)}, sealing(keyOf(t, "k"))
+		woken := func(s *setup) int {
+			s.stop()
+			f.set(nil, nil)
+			s = start(t, e, f, sealed)
+			pass(time.Minute)
+			n := f.called("Wake")
+			s.stop()
+			return n
+		}
+		s := start(t, e, f, sealed)
+		s.configure()
+		require.Equal(t, 2, woken(s), "the stream and that of its replays")
+		pass(2 * time.Hour)
+		s = start(t, e, f, sealed)
+		require.Zero(t, woken(s))
+		s = start(t, e, f, sealed)
+		s.update(switchOff)
+		require.Zero(t, woken(s))
 	})
 }

@@ -2,7 +2,6 @@ package shipper
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -111,9 +110,9 @@ func (s *Shipper) Webhooks(ctx context.Context) iter.Seq2[string, error] {
 func (s *Shipper) takeEffect(ctx context.Context, id string, old, next webhook.Config) {
 	s.interrupt(id)
 	ctx = context.WithoutCancel(ctx)
-	if err := errors.Join(s.store.Wake(ctx, id), s.store.Wake(ctx, replayStreams+id)); err != nil {
-		// The configuration is stored; the stream is woken by the next change,
-		// probe or start.
+	if err := s.wake(ctx, id); err != nil {
+		// The configuration is stored; the stream is woken by the watch, or by the
+		// next change, probe or start.
 		s.cfg.Logger.WarnContext(ctx, "a webhook that was changed could not be woken", "webhook", id, "error", err)
 	}
 	s.cfg.Logger.InfoContext(ctx, "webhook changed", "webhook", id, "from", old, "to", next)

@@ -3,6 +3,7 @@ package shipper
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/seed-6bcf82c5/auditlog"
 	"github.com/seed-6bcf82c5/auditlog/delivery"
@@ -62,6 +63,7 @@ func (s *Shipper) Change(ctx context.Context, id string, decide func(Webhook) (C
 	dedupID := delivery.NewID() // the events are recorded once, however often it takes
 	told := false
 	var seq uint64
+	began := s.cfg.Clock.Now().UTC() // before the events: a switch must not skip them
 	for {
 		old, err := s.configs.load(ctx, id)
 		unreadable := isKeyError(err)
@@ -75,7 +77,7 @@ func (s *Shipper) Change(ctx context.Context, id string, decide func(Webhook) (C
 		if decided != nil {
 			return old.public(), decided
 		}
-		next, differs, err := s.changed(&old, &change)
+		next, differs, err := s.changed(&old, &change, began)
 		if err != nil || !differs && old.revision == 0 {
 			return old.public(), err
 		}
@@ -113,15 +115,16 @@ func (s *Shipper) Change(ctx context.Context, id string, decide func(Webhook) (C
 // public is what others are shown.
 func (st *stored) public() Webhook { return Webhook{Config: st.config, Label: st.label} }
 
-// changed returns the webhook after the change, and whether it differs.
-func (s *Shipper) changed(old *stored, change *Change) (next stored, differs bool, err error) {
+// changed returns the webhook after a change that began then, and whether it
+// differs.
+func (s *Shipper) changed(old *stored, change *Change, began time.Time) (next stored, differs bool, err error) {
 	if change.Delete {
 		return stored{}, old.revision != 0, nil
 	}
 	if err := s.checkPatch(change.Patch); err != nil {
 		return stored{}, false, err
 	}
-	if next, err = s.apply(*old, change.Patch); err != nil {
+	if next, err = s.apply(*old, change.Patch, began); err != nil {
 		return stored{}, false, err
 	}
 	if same(&old.config, &next.config) { // another label disturbs nothing
@@ -159,7 +162,7 @@ func (s *Shipper) Check(config webhook.Config, patch webhook.Patch) error {
 	if err := s.checkPatch(patch); err != nil {
 		return err
 	}
-	_, err := s.apply(stored{config: config}, patch)
+	_, err := s.apply(stored{config: config}, patch, s.cfg.Clock.Now().UTC())
 	return err
 }
 

@@ -401,3 +401,40 @@ func TestWatchWakesFew(t *testing.T) {
 		require.Zero(t, woken(s))
 	})
 }
+
+// rivalStore lets another change come first, once.
+type rivalStore struct {
+	store.Store
+
+	rival func()
+}
+
+func (r *rivalStore) Put(ctx context.Context, key string, value []byte, old uint64) (uint64, error) {
+	if rival := r.rival; rival != nil {
+		r.rival = nil
+		rival()
+	}
+	return r.Store.Put(ctx, key, value, old)
+}
+
+// The events that tell who has switched a webhook on are sent with ResumeFromNow
+// too, although another change came between them and the switch.
+func TestResumeFromNowSendsItsEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := &rivalStore{Store: memory(t)}
+		s := start(t, newEndpoint(t, nil), st, sealing(keyOf(t, "k")), func(cfg *shipper.Config) { cfg.ResumeFromNow = true })
+		s.configure()
+		s.update(switchOff)
+		s.record("while")
+		pass(time.Minute)
+		st.rival = func() {
+			pass(5 * time.Millisecond)
+			s.update(asJSON)
+		}
+		s.updateWith(switchOn, "on")
+		s.record("after")
+		pass(time.Minute)
+		require.Equal(t, []string{"on", "after"}, s.endpoint.names())
+	})
+}

@@ -157,8 +157,9 @@ func invalid(field, reason string) error {
 	}
 }
 
-// apply returns the state of the webhook with the patch.
-func (s *Shipper) apply(old stored, patch webhook.Patch) (stored, error) {
+// apply returns the state of the webhook with the patch, of a change that began
+// then.
+func (s *Shipper) apply(old stored, patch webhook.Patch, began time.Time) (stored, error) {
 	now := s.cfg.Clock.Now().UTC()
 	config, err := old.config.Apply(patch, now)
 	if err != nil {
@@ -178,7 +179,7 @@ func (s *Shipper) apply(old stored, patch webhook.Patch) (stored, error) {
 		next.created = delivery.NewID()
 	}
 	if s.cfg.ResumeFromNow && config.Enabled && !old.config.Enabled && old.config.Configured() {
-		next.skipBefore = now.Truncate(time.Millisecond) // as exact as the times of events
+		next.skipBefore = began.Truncate(time.Millisecond) // as exact as the times of events
 	}
 	return next, nil
 }

@@ -161,7 +161,7 @@ func (s *Shipper) Redrive(ctx context.Context, id, letter string) error {
 	if err != nil {
 		return fmt.Errorf("shipper: dead letter %q of webhook %q: %w", letter, id, err)
 	}
-	key := "redrive " + letter + " " + strconv.FormatUint(doc.Revision, 10)
+	key := ownKeys + "redrive/" + letter + " " + strconv.FormatUint(doc.Revision, 10)
 	if _, err := s.store.Append(ctx, id, key, store.Block{data}); err != nil {
 		return err
 	}

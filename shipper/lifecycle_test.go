@@ -204,3 +204,48 @@ func TestRedriveAndPurge(t *testing.T) {
 		require.Empty(t, s.letters())
 	})
 }
+
+// keyStore lets something be done before the next block with a key is appended.
+type keyStore struct {
+	store.Store
+
+	before func(key string)
+}
+
+func (k *keyStore) Append(ctx context.Context, stream, key string, block store.Block) (uint64, error) {
+	if before := k.before; before != nil && key != "" {
+		k.before = nil
+		before(key)
+	}
+	return k.Store.Append(ctx, stream, key, block)
+}
+
+// A dead letter is sent once more although a caller has just used the very key
+// that it is appended by.
+func TestRedriveKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := &keyStore{Store: memory(t)}
+		s := start(t, newEndpoint(t, refusing(http.StatusBadRequest, "bad")), st, sealing(keyOf(t, "k")))
+		s.configure()
+		s.record("bad", "good")
+		pass(time.Minute)
+		require.Equal(t, []string{"bad"}, s.letters())
+		var letter string
+		for d, err := range s.DeadLetters(t.Context(), hook) {
+			require.NoError(t, err)
+			letter = d.ID
+		}
+		s.endpoint.set(nil)
+		used := ""
+		st.before = func(key string) {
+			used = key
+			require.NoError(t, s.RecordOnce(t.Context(), hook, key, events("callers")...))
+		}
+		require.NoError(t, s.Redrive(t.Context(), hook, letter))
+		require.NotEmpty(t, used)
+		pass(time.Minute)
+		require.Equal(t, []string{"good", "callers", "bad"}, s.endpoint.names())
+		require.Empty(t, s.letters())
+	})
+}

@@ -2,7 +2,10 @@ package shipper
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,13 +71,28 @@ func (s *Shipper) RecordOnce(ctx context.Context, id, key string, events ...audi
 	began := s.cfg.Clock.Now()
 	bytes := blockBytes(block)
 	if err := s.admit(ctx, id, len(block), bytes, func() error {
-		_, err := s.store.Append(ctx, id, key, block)
+		_, err := s.store.Append(ctx, id, callersKey(key), block)
 		return err
 	}); err != nil {
 		return err
 	}
 	s.recorded(ctx, id, len(block), bytes, began)
 	return nil
+}
+
+// ownKeys is what the keys begin with by which the Shipper itself appends, as
+// far as they could be guessed.
+const ownKeys = "$"
+
+// callersKey returns the key by which the store knows a key of a caller: none of
+// the Shipper's own, for one of two with the same key is not taken. Another key
+// is put in the place of what could be one, since a longer one might be too long.
+func callersKey(key string) string {
+	if !strings.HasPrefix(key, ownKeys) || store.CheckName("dedup id", key) != nil { // the store will refuse it
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return ownKeys + "key/" + hex.EncodeToString(sum[:])
 }
 
 // recorded counts events that were accepted, and tells the hooks.

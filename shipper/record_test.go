@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -73,6 +74,26 @@ func TestRecordOnce(t *testing.T) {
 		}
 		pass(time.Second)
 		require.Equal(t, []string{"1"}, s.endpoint.names())
+	})
+}
+
+// Each key that the store would take is one of its own, whatever it looks like.
+func TestRecordOnceKeys(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSetup(t, newEndpoint(t, nil))
+		keys := []string{"key", "$", "$key", "$key/", "$redrive/", strings.Repeat("$", store.MaxName), strings.Repeat("k", store.MaxName)}
+		for range 2 {
+			for i, key := range keys {
+				require.NoError(t, s.RecordOnce(t.Context(), hook, key, events(strconv.Itoa(i))...))
+			}
+		}
+		pass(time.Second)
+		require.Equal(t, numbered(len(keys)), s.endpoint.names())
+		for _, key := range []string{strings.Repeat("$", store.MaxName+1), strings.Repeat("k", store.MaxName+1), "$\n", "$\xff"} {
+			var wrong *store.NameError
+			require.ErrorAs(t, s.RecordOnce(t.Context(), hook, key, events("1")...), &wrong, "%q", key)
+		}
 	})
 }
 

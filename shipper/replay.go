@@ -81,8 +81,10 @@ func (s *Shipper) StartReplay(ctx context.Context, id string, start, end time.Ti
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
-		if err == nil {
-			err = s.callReplay(context.WithoutCancel(ctx), id, next)
+		// If it failed the job may be stored all the same, and be waited for. If it
+		// is not, whoever is handed its name passes over it.
+		if called := s.callReplay(context.WithoutCancel(ctx), id, next); err == nil {
+			err = called
 		}
 		return next.public(), err
 	}

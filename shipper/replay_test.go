@@ -564,6 +564,47 @@ func TestReplayResumed(t *testing.T) {
 	})
 }
 
+// A job is worked on if it was stored, although whoever asked for it was told that
+// it failed; what was not stored harms none that is.
+func TestReplayStoredAllTheSame(t *testing.T) {
+	t.Parallel()
+	fails := func(method string, _ int) error {
+		if method == "Put" {
+			return errFaulty
+		}
+		return nil
+	}
+	tests := []struct {
+		name          string
+		before, after func(string, int) error
+		status        webhook.JobStatus
+		sent          int
+	}{
+		{"it is stored", nil, fails, webhook.JobCompleted, 3},
+		{"it is not", fails, nil, webhook.JobUnconfigured, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &faultyStore{Store: memory(t)}
+				s := start(t, newEndpoint(t, nil), f, sealing(keyOf(t, "k")))
+				s.configure()
+				times := s.record3()
+				f.set(tt.before, tt.after)
+				_, err := s.StartReplay(t.Context(), hook, times[0], times[2])
+				require.ErrorIs(t, err, errFaulty)
+				f.set(nil, nil)
+				pass(time.Minute)
+				s.requireReplay(tt.status, tt.sent, 0, tt.sent)
+				s.replay(times[2], times[2])
+				pass(time.Minute)
+				s.requireReplay(webhook.JobCompleted, 1, 0, 1)
+			})
+		})
+	}
+}
+
 // A job that is replaced while its events are counted.
 func TestReplayReplacedWhileCounting(t *testing.T) {
 	t.Parallel()

@@ -47,7 +47,8 @@ func (s *Shipper) Record(ctx context.Context, id string, events ...auditlog.Even
 
 // RecordOnce is Record with a key, 1 to 255 bytes, that makes it safe to repeat
 // a call that failed: of several calls with the same key, for the same webhook,
-// one is accepted, as long as they come within [store.DedupWindow].
+// one is accepted, as long as they come within [store.DedupWindow]. Over a restart
+// that holds for what the store still has: see MaxBytes of package diskstore.
 func (s *Shipper) RecordOnce(ctx context.Context, id, key string, events ...auditlog.Event) error {
 	if err := s.begin(ctx, id); err != nil {
 		return err

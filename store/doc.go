@@ -33,7 +33,8 @@
 // whoever repeats the call with the same dedup id gets one block, not two, as
 // long as the call comes within the store's window. Every store has a window
 // of at least [DedupWindow], in which it remembers at least [DedupIDs] ids, of
-// all streams together and over restarts.
+// all streams together and over restarts. A restart may forget those of blocks
+// that were sent and then removed for want of room, earlier than retention asks.
 //
 // Documents and a stream's state are durable when the call that changes them
 // returns nil. A stream's state never points past durable events.

@@ -74,7 +74,8 @@ type Config struct {
 	// everything was delivered are removed; if there is none, Append
 	// returns store.ErrFull. Default 0 is no bound; otherwise at least four
 	// segments. The last segment's file can be up to 256 KiB longer than what
-	// is in it.
+	// is in it. A store that is opened again knows the dedup ids that are in the
+	// log: leave room for what comes within store.DedupWindow, at least.
 	MaxBytes int64
 
 	// Lease is how long a claim lasts. Default [DefaultLease], at least a

@@ -40,10 +40,6 @@ func (e *Encoder) Begin(dst []byte, h *Header) {
 	e.begin(dst, 0)
 	if h.Prefix != "" {
 		e.prefix(h.Prefix)
-		// As it was written: line breaks are spaces now.
-		if objectIn(e.buf[e.start:]) >= 0 {
-			e.fail(errPrefix)
-		}
 	} else {
 		if !writable(h.Time) {
 			e.fail(errTime)
@@ -78,9 +74,18 @@ func (e *Encoder) begin(dst []byte, replaced int) {
 	e.err = nil
 }
 
-// prefix appends what stands before "CEF:". Unlike a header field it has no
-// escaping.
+// prefix writes what stands before "CEF:", in which no object of JSON begins: as it
+// is written, for line breaks are spaces there.
 func (e *Encoder) prefix(prefix string) {
+	e.writePrefix(prefix)
+	if objectIn(e.buf[e.start:]) >= 0 {
+		e.fail(errPrefix)
+	}
+}
+
+// writePrefix appends what stands before "CEF:". Unlike a header field it has no
+// escaping.
+func (e *Encoder) writePrefix(prefix string) {
 	if prefix[0] == '{' { // reads as JSON
 		e.fail(errPrefix)
 		return

@@ -350,7 +350,7 @@ func (p *slowStore) Put(ctx context.Context, key string, value []byte, old uint6
 	p.leave = nil
 	leave()
 	go func() {
-		<-time.After(time.Second)
+		_ = store.SystemClock{}.Sleep(context.WithoutCancel(ctx), time.Second)
 		_, _ = p.Store.Put(context.WithoutCancel(ctx), key, value, old)
 	}()
 	return 0, context.Cause(ctx)

@@ -191,8 +191,10 @@ func TestUpdateEventsTwice(t *testing.T) {
 func TestDrainsMuch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSetup(t, newEndpoint(t, nil), func(cfg *shipper.Config) { cfg.BatchAge = time.Minute })
+		s := newSetup(t, newEndpoint(t, always(http503)), func(cfg *shipper.Config) { cfg.BatchAge = time.Minute })
 		s.record(numbered(1300)...)
+		pass(500 * time.Millisecond) // so that what is broken off is no attempt that was taken
+		s.endpoint.set(nil)
 		s.updateWith(switchOff, "off")
 		s.record("later")
 		pass(time.Hour)

@@ -105,7 +105,7 @@ const (
 	// recently is for how long after a change the watch wakes its webhook: longer
 	// than it takes for any write to be done, and short enough that a watch that
 	// begins, which is shown all webhooks, wakes few.
-	recently = time.Hour
+	recently = time.Minute
 )
 
 // watch follows the changes that other processes make, and those of this one

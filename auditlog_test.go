@@ -3,6 +3,7 @@ package auditlog_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -305,9 +306,12 @@ func TestParseErrors(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			event, _, err := auditlog.Parse([]byte(test.line))
+			event, format, err := auditlog.Parse([]byte(test.line))
 			require.ErrorContains(t, err, test.want)
 			require.Empty(t, event)
+			header, headerErr := format.ParseHeader([]byte(test.line))
+			require.Equal(t, err, headerErr)
+			require.Empty(t, header)
 		})
 	}
 	for name, test := range map[string]struct {
@@ -327,6 +331,8 @@ func TestParseErrors(t *testing.T) {
 			t.Parallel()
 			_, err := test.format.Parse([]byte(test.line))
 			require.ErrorContains(t, err, test.want)
+			_, headerErr := test.format.ParseHeader([]byte(test.line))
+			require.Equal(t, err, headerErr)
 		})
 	}
 	for name, line := range map[string]string{
@@ -350,6 +356,35 @@ func TestParseErrors(t *testing.T) {
 			_, err = auditlog.JSON.ParseStrict([]byte(line))
 			require.Error(t, err)
 		})
+	}
+}
+
+// However many members there are, one that stands twice is found, wherever and
+// however it is written.
+func TestParseManyMembers(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 15, 16, 17, 63, 64, 65, 1000, 100_000} {
+		var members strings.Builder
+		for i := range n {
+			_, _ = fmt.Fprintf(&members, `"k%d":%d,`, i, i)
+			if i == n/2 {
+				members.WriteString(`"\u00e4\"":null,`)
+			}
+		}
+		line := jsonOf(members.String())
+		event, err := auditlog.JSON.Parse([]byte(line))
+		require.NoError(t, err)
+		require.Len(t, event.Attributes, n)
+		header, err := auditlog.JSON.ParseHeader([]byte(line))
+		require.NoError(t, err)
+		require.Equal(t, event.Header, header)
+		for _, again := range []string{`"k0":0,`, fmt.Sprintf(`"k%d":0,`, n/2), fmt.Sprintf(`"k%d":0,`, n-1), `"\u006b0":0,`, `"ä\"":1,`} {
+			_, err := auditlog.JSON.Parse([]byte(jsonOf(members.String() + again)))
+			require.ErrorContains(t, err, fmt.Sprintf("byte %d: the member ", 1+members.Len()), "%d, %s", n, again)
+			require.ErrorContains(t, err, "stands twice")
+			_, headerErr := auditlog.JSON.ParseHeader([]byte(jsonOf(members.String() + again)))
+			require.Equal(t, err, headerErr)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package auditlog
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 
 	"github.com/seed-6bcf82c5/auditlog/cef"
@@ -56,6 +57,23 @@ func (f Format) Parse(line []byte) (Event, error) { return f.parse(line, cef.Len
 // in JSON and CPS Konnect's attributes have their documented types, there is no
 // null, and all text is UTF-8. White space and the order of members are free.
 func (f Format) ParseStrict(line []byte) (Event, error) { return f.parse(line, cef.Strict) }
+
+// ParseHeader returns the header of the event that Parse returns, or its error. It
+// reads all of line, but keeps no attributes: for lines that are passed on as they
+// are, by who sent them or how severe they are, and for those of strangers, whose
+// events may take many times the memory of their lines.
+func (f Format) ParseHeader(line []byte) (cef.Header, error) {
+	switch f {
+	case CEF:
+		return parseCEFHeader(line)
+	case JSON:
+		return parseJSONHeader(line, false)
+	case CPS:
+		return parseJSONHeader(line, true)
+	default:
+		return cef.Header{}, f.unknown()
+	}
+}
 
 func (f Format) parse(line []byte, mode cef.Mode) (Event, error) {
 	switch f {
@@ -138,3 +156,22 @@ func parseCEF(line []byte, mode cef.Mode) (Event, error) {
 	}
 	return e, nil
 }
+
+// parseCEFHeader reads the line as far as its first key: a lenient reader has
+// nothing to complain of behind it.
+func parseCEFHeader(line []byte) (cef.Header, error) {
+	err := cef.Scan(line, cef.Lenient, func(field cef.Field) error {
+		if field.Part != cef.PartExtension {
+			return nil
+		}
+		line = line[:field.Offset]
+		return errEnough
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return cef.Header{}, err
+	}
+	r, err := cef.Parse(line, cef.Lenient)
+	return r.Header, err
+}
+
+var errEnough = errors.New("enough was read")

@@ -33,6 +33,9 @@ func FuzzParse(f *testing.F) {
 		before := bytes.Clone(line)
 		event, format, err := auditlog.Parse(line)
 		require.Equal(t, before, line, "the line was changed")
+		header, headerErr := format.ParseHeader(line)
+		require.Equal(t, err, headerErr)
+		require.Equal(t, event.Header, header)
 		if err != nil {
 			require.Empty(t, event)
 			return

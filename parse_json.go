@@ -18,8 +18,11 @@ type parser struct {
 	i      int
 	strict bool
 
-	seen   uint64          // ranks of the members read
-	custom map[string]bool // keys of the others, once there are many or a null
+	// The attributes are checked, but not kept.
+	headerOnly bool
+
+	seen   uint64 // ranks of the members read
+	others keySet // keys of those without a rank
 }
 
 func parseJSON(line []byte, cps bool, mode cef.Mode) (Event, error) {
@@ -29,6 +32,15 @@ func parseJSON(line []byte, cps bool, mode cef.Mode) (Event, error) {
 		return Event{}, err
 	}
 	return e, nil
+}
+
+func parseJSONHeader(line []byte, cps bool) (cef.Header, error) {
+	p := parser{text: string(line), headerOnly: true}
+	var e Event
+	if err := p.line(&e, cps); err != nil {
+		return cef.Header{}, err
+	}
+	return e.Header, nil
 }
 
 func (p *parser) line(e *Event, cps bool) error {
@@ -65,7 +77,7 @@ func (p *parser) object(e *Event) error {
 		return err
 	}
 	const headerMembers, usual = 8, 32 // colons prove nothing
-	if n := strings.Count(p.text, `":`) - headerMembers; n > 0 {
+	if n := strings.Count(p.text, `":`) - headerMembers; n > 0 && !p.headerOnly {
 		e.Attributes = make([]Attribute, 0, min(n, usual))
 	}
 	timestamp := ""
@@ -116,7 +128,7 @@ func (p *parser) member(e *Event, timestamp *string) error {
 		return err
 	}
 	r := rankOf(key)
-	if p.repeated(e, key, r) {
+	if p.repeated(key, r, at) {
 		return p.errorAt(at, "the member "+strconv.Quote(clip(key))+" stands twice")
 	}
 	if err := p.take(':'); err != nil {
@@ -126,8 +138,6 @@ func (p *parser) member(e *Event, timestamp *string) error {
 	header := r != unknownKey && headerRanks&(1<<r) != 0
 	if !p.strict && !header && strings.HasPrefix(p.text[p.i:], "null") {
 		p.i += len("null")
-		p.custom = p.keys(e)
-		p.custom[key] = true
 		return nil // absent, but not to stand again
 	}
 	v, err := p.value(key)
@@ -137,7 +147,9 @@ func (p *parser) member(e *Event, timestamp *string) error {
 	if header {
 		return p.setHeader(e, r, v, timestamp)
 	}
-	e.Attributes = append(e.Attributes, Attribute{key, v})
+	if !p.headerOnly {
+		e.Attributes = append(e.Attributes, Attribute{key, v})
+	}
 	return nil
 }
 
@@ -154,34 +166,15 @@ func (p *parser) retype(attributes []Attribute) error {
 	return nil
 }
 
-// repeated notes the key and reports whether it has stood before.
-func (p *parser) repeated(e *Event, key string, r rank) bool {
-	if r != unknownKey {
-		repeated := p.seen&(1<<r) != 0
-		p.seen |= 1 << r
-		return repeated
+// repeated notes the key, which is at the offset, and reports whether it has stood
+// before.
+func (p *parser) repeated(key string, r rank, at int) bool {
+	if r == unknownKey {
+		return p.others.repeated(p.text, key, at)
 	}
-	const many = 32
-	if p.custom == nil && len(e.Attributes) < many {
-		_, ok := e.Get(key)
-		return ok
-	}
-	p.custom = p.keys(e)
-	repeated := p.custom[key]
-	p.custom[key] = true
+	repeated := p.seen&(1<<r) != 0
+	p.seen |= 1 << r
 	return repeated
-}
-
-// keys returns p.custom, made if need be.
-func (p *parser) keys(e *Event) map[string]bool {
-	if p.custom != nil {
-		return p.custom
-	}
-	keys := make(map[string]bool)
-	for i := range e.Attributes {
-		keys[e.Attributes[i].Key] = true
-	}
-	return keys
 }
 
 // setHeader sets the header field of the rank. The time is set later, since

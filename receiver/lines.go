@@ -92,7 +92,7 @@ func (h *Handler) examine(ctx context.Context, s *Sender, received time.Time, l 
 // making an event of it.
 func check(format auditlog.Format, line []byte) error {
 	if format != auditlog.CEF {
-		_, err := format.Parse(line)
+		_, err := format.ParseHeader(line)
 		return err
 	}
 	// A lenient reader finds nothing to complain of behind the first key.
@@ -113,8 +113,8 @@ var errEnough = errors.New("enough was read")
 // headerOf returns the vendor and the product of a line.
 func headerOf(format auditlog.Format, line []byte) (vendor, product string, err error) {
 	if format != auditlog.CEF {
-		e, err := format.Parse(line)
-		return e.Vendor, e.Product, err
+		h, err := format.ParseHeader(line)
+		return h.Vendor, h.Product, err
 	}
 	err = cef.Scan(line, cef.Lenient, func(f cef.Field) error {
 		switch f.Part {

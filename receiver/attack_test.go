@@ -168,6 +168,12 @@ func TestAttacks(t *testing.T) {
 		{"endless body of nobody that is authorized", func() []io.Reader {
 			return []io.Reader{head(inChunks), &cycle{text: chunk, n: math.MaxInt64}}
 		}, []int{401}, nil},
+		{"short body of unknown length of nobody that is authorized", func() []io.Reader {
+			return []io.Reader{head(inChunks), text("2\r\nxx\r\n0\r\n\r\n")}
+		}, []int{401}, nil},
+		{"body of unknown length that nobody authorized waits to send", func() []io.Reader {
+			return []io.Reader{head(inChunks, "Expect: 100-continue"), hang()}
+		}, []int{401}, nil},
 		{"endless chunk header", func() []io.Reader {
 			return []io.Reader{head(allowed, inChunks), &cycle{text: "1;x=y", n: math.MaxInt64}}
 		}, []int{400}, nil},

@@ -160,11 +160,12 @@ type Limits struct {
 	HandOverTime time.Duration
 
 	// Memory bounds what all bodies and their lines take at once. A request that
-	// finds none left waits, and gets 503 after a second. Default: 8 MiB, room for
-	// some twenty batches of 500 lines, or what the largest batch takes: Bytes
-	// about three times, and 256 bytes for each of Lines. It cannot be less. The
-	// process takes more: 100 hostile connections at once and what Go's collector
-	// has not collected yet came to seven times as much.
+	// finds none left waits, and gets 503 after a second. Default: 6 MiB, room for
+	// a dozen batches of 500 lines, or what the largest batch takes: Bytes about one
+	// and a half times, as much again as Bytes where signatures of lines are
+	// verified, and 256 bytes for each of Lines. It cannot be less. The process takes
+	// more: 100 hostile connections at once and what Go's collector has not collected
+	// yet came to eight times as much.
 	Memory int64
 }
 
@@ -176,7 +177,7 @@ const (
 	defaultLineBytes    = 1 << 20
 	defaultBodyTime     = 30 * time.Second
 	defaultHandOverTime = 15 * time.Second
-	defaultMemory       = 8 << 20
+	defaultMemory       = 6 << 20
 
 	// maxBytes keeps lengths within an int of 32 bits.
 	maxBytes = 1 << 30
@@ -210,7 +211,7 @@ func (c Config) withDefaults() Config {
 	l.LineBytes = orDefault(l.LineBytes, defaultLineBytes)
 	l.BodyTime = orDefault(l.BodyTime, defaultBodyTime)
 	l.HandOverTime = orDefault(l.HandOverTime, defaultHandOverTime)
-	l.Memory = orDefault(l.Memory, max(defaultMemory, l.largest()))
+	l.Memory = orDefault(l.Memory, max(defaultMemory, l.largest(c.Verify)))
 	return c
 }
 
@@ -243,7 +244,7 @@ func (c *Config) validate() error {
 	if c.RetryAfter < time.Second || c.RetryAfter > 5*time.Minute {
 		return errors.New("receiver: RetryAfter: must be 1 s to 5 min")
 	}
-	if err := c.Limits.validate(); err != nil {
+	if err := c.Limits.validate(c.Verify); err != nil {
 		return err
 	}
 	return c.validateSenders()
@@ -292,7 +293,7 @@ func (c *Config) validateSenders() error {
 	return nil
 }
 
-func (l *Limits) validate() error {
+func (l *Limits) validate(verify Verification) error {
 	for _, limit := range []struct {
 		name          string
 		value, lo, hi int64
@@ -304,7 +305,7 @@ func (l *Limits) validate() error {
 		{"LineBytes", int64(l.LineBytes), 1, maxBytes},
 		{"BodyTime", int64(l.BodyTime), 1, int64(time.Hour)},
 		{"HandOverTime", int64(l.HandOverTime), 1, int64(time.Hour)},
-		{"Memory", l.Memory, l.largest(), 1 << 40},
+		{"Memory", l.Memory, l.largest(verify), 1 << 40},
 	} {
 		if limit.value < limit.lo || limit.value > limit.hi {
 			return fmt.Errorf("receiver: Limits.%s: must be %d to %d", limit.name, limit.lo, limit.hi)
@@ -314,11 +315,14 @@ func (l *Limits) validate() error {
 }
 
 // largest returns the memory that the largest batch takes.
-func (l *Limits) largest() int64 {
+func (l *Limits) largest(verify Verification) int64 {
 	var buffer, before int64 // while a body is copied to a larger buffer, it has two
 	for class := 0; buffer < l.Bytes; class++ {
 		buffer, before = bufferSize(class, l.Bytes), buffer
 	}
-	payloads := l.Bytes
-	return requestMemory + buffer + before + payloads + int64(l.Lines)*lineMemory
+	size := requestMemory + buffer + before + int64(l.Lines)*lineMemory
+	if verify != VerifyOff {
+		size += l.Bytes // payloads
+	}
+	return size
 }

@@ -3,8 +3,10 @@ package receiver
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -63,8 +65,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, result *Result) *refusal {
 	x, refused := h.admit(r)
 	if refused != nil {
-		// What is left of the body is read by net/http, but not for long.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTime))
+		leave(w, r)
 		return refused
 	}
 	result.Sender, result.Authorization, result.BatchID = x.sender.Name, x.credential.index, x.id
@@ -82,6 +83,21 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, result *Result) 
 // refusedBodyTime is for how long the body of a request that was refused by its
 // header is read, to keep the connection.
 const refusedBodyTime = time.Second
+
+// leave has net/http read what it would of the body of a refused request, but not
+// for long. Of one whose length is not known it reads nothing: a quarter of a
+// megabyte of each would be the most that strangers cost. As for a body that is too
+// long it closes the connection then, once the answer had time to arrive.
+func leave(w http.ResponseWriter, r *http.Request) {
+	until := time.Now()
+	if r.ContentLength >= 0 {
+		until = until.Add(refusedBodyTime)
+	} else {
+		tooLong := http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0)
+		_, _ = io.Copy(io.Discard, tooLong)
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(until)
+}
 
 // admitted is what the header of a request says.
 type admitted struct {

@@ -286,7 +286,7 @@ func TestNewRefuses(t *testing.T) {
 		{"a negative tolerance", func(c *receiver.Config) { c.Tolerance = -1 }, "receiver: Tolerance: is negative"},
 		{"a short RetryAfter", func(c *receiver.Config) { c.RetryAfter = time.Millisecond }, "receiver: RetryAfter: must be 1 s to 5 min"},
 		{"a negative limit", func(c *receiver.Config) { c.Limits.Lines = -1 }, "receiver: Limits.Lines: must be 1 to 16777216"},
-		{"no memory", func(c *receiver.Config) { c.Limits.Memory = 1 }, "receiver: Limits.Memory: must be 7868416 to 1099511627776"},
+		{"no memory", func(c *receiver.Config) { c.Limits.Memory = 1 }, "receiver: Limits.Memory: must be 5771264 to 1099511627776"},
 		{"a hook without methods", func(c *receiver.Config) { c.Hooks = []receiver.Hook{7} }, "receiver: Hooks[0]: int has none of the methods of a hook"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

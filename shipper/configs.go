@@ -184,8 +184,8 @@ func (c *configs) remove(ctx context.Context, id string, revision uint64) error 
 }
 
 // watch forgets what others change, until ctx ends; changed is told of it, with
-// the document's revision. Its error ends the watch.
-func (c *configs) watch(ctx context.Context, changed func(id string, revision uint64, d *document) error) error {
+// the document's revision.
+func (c *configs) watch(ctx context.Context, changed func(id string, revision uint64, d *document)) error {
 	defer c.see(false)
 	c.see(true)
 	for change, err := range c.store.Watch(ctx, webhookPrefix) {
@@ -196,9 +196,7 @@ func (c *configs) watch(ctx context.Context, changed func(id string, revision ui
 		c.forget(id)
 		var d document
 		_ = json.Unmarshal(change.Value, &d) // of one that is malformed or gone the change has no name
-		if err := changed(id, change.Revision, &d); err != nil {
-			return err
-		}
+		changed(id, change.Revision, &d)
 	}
 	return nil
 }

@@ -31,6 +31,9 @@ type Shipper struct {
 	mu     sync.Mutex
 	active map[string]worker // by stream
 	held   map[string]struct{}
+
+	noted  chan struct{} // holds one while there is something in lately
+	lately []string      // webhooks to wake because they were changed; guarded by mu
 }
 
 // New returns a Shipper over the store and begins to ship what it holds. An
@@ -47,6 +50,7 @@ func New(cfg Config) (*Shipper, error) {
 		places:    newPlaces(cfg.Workers, cfg.SlowWorkers),
 		asking:    make(chan struct{}, 1),
 		active:    map[string]worker{}, held: map[string]struct{}{},
+		noted: make(chan struct{}, 1),
 	}
 	if v, ok := cfg.Store.(store.Volatile); ok && v.Volatile() {
 		s.durable = false
@@ -64,6 +68,7 @@ func New(cfg Config) (*Shipper, error) {
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.working, s.stop = context.WithCancelCause(context.Background())
 	s.running.Go(s.watch)
+	s.running.Go(s.wakeChanged)
 	for range claimers {
 		s.running.Go(s.dispatch)
 	}
@@ -112,9 +117,9 @@ const (
 // that were stored although their writes returned an error.
 func (s *Shipper) watch() {
 	for s.closing.Err() == nil {
-		err := s.configs.watch(s.closing, func(id string, revision uint64, d *document) error {
+		err := s.configs.watch(s.closing, func(id string, revision uint64, d *document) {
 			s.interruptOlder(id, revision, d.Change)
-			return s.wakeChanged(id, d)
+			s.noteChanged(id, d)
 		})
 		if s.ended(err) {
 			return
@@ -188,16 +193,53 @@ func (s *Shipper) interruptOlder(id string, revision uint64, change string) {
 	}
 }
 
-// wakeChanged wakes a webhook that is switched on, for whoever did so may not
+// noteChanged has a webhook woken that was switched on, for whoever did so may not
 // have: its write can have returned an error and be done all the same, or its
 // process have ended in between. A stream that was parked while the webhook was
 // off would wait for ever, since the same change again changes nothing. Without
 // need it does no harm: what has to wait for something else waits on.
-func (s *Shipper) wakeChanged(id string, d *document) error {
+func (s *Shipper) noteChanged(id string, d *document) {
 	if !d.Enabled || s.cfg.Clock.Now().Sub(d.UpdatedAt) > recently {
-		return nil
+		return
 	}
-	return s.wake(s.closing, id)
+	s.mu.Lock()
+	s.lately = append(s.lately, id)
+	s.mu.Unlock()
+	select {
+	case s.noted <- struct{}{}:
+	default:
+	}
+}
+
+// wakeChanged wakes the webhooks noted. Not the watch does it, for each is several
+// requests to a store that others share, and there may be many.
+func (s *Shipper) wakeChanged() {
+	for {
+		select {
+		case <-s.noted:
+		case <-s.closing.Done():
+			return
+		}
+		s.mu.Lock()
+		ids := s.lately
+		s.lately = nil
+		s.mu.Unlock()
+		for _, id := range ids {
+			s.wakeInTheEnd(id)
+		}
+	}
+}
+
+// wakeInTheEnd wakes the webhook, however long the store fails.
+func (s *Shipper) wakeInTheEnd(id string) {
+	for {
+		err := s.wake(s.closing, id)
+		if err == nil || s.ended(err) {
+			return
+		}
+		s.cfg.Logger.Warn("a webhook that was changed could not be woken", "webhook", id, "error", err)
+		_ = s.cfg.Clock.Sleep(s.closing, retryStore)
+	}
 }
 
 // wake makes the webhook's streams be looked at now.

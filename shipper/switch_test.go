@@ -404,6 +404,33 @@ func TestWatchWakesFew(t *testing.T) {
 	})
 }
 
+// Changes are seen while a store that cannot be reached holds up waking.
+func TestWatchDoesNotWaitForWakes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, f, sealed := newEndpoint(t, nil), &faultyStore{Store: memory(t)}, sealing(keyOf(t, "k"))
+		reached := make(chan struct{})
+		f.set(func(method string, _ int) error {
+			if method == "Wake" {
+				<-reached
+			}
+			return nil
+		}, nil)
+		s, other := start(t, e, f, sealed), start(t, e, f.Store, sealed)
+		other.configure()
+		pass(time.Second)
+		require.Equal(t, 1, f.called("Wake"))
+		s.record("1")
+		require.NoError(t, other.Delete(t.Context(), hook))
+		pass(time.Second)
+		var unconfigured *shipper.UnconfiguredError
+		require.ErrorAs(t, s.Record(t.Context(), hook, events("2")...), &unconfigured)
+		close(reached)
+		pass(time.Minute)
+		require.Equal(t, 2, f.called("Wake"))
+	})
+}
+
 // rivalStore lets another change come first, once.
 type rivalStore struct {
 	store.Store

@@ -81,10 +81,9 @@ func (s *Shipper) StartReplay(ctx context.Context, id string, start, end time.Ti
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
-		// If it failed the job may be stored all the same, and be waited for. If it
-		// is not, whoever is handed its name passes over it.
-		if called := s.callReplay(context.WithoutCancel(ctx), id, next); err == nil {
-			err = called
+		called := err == nil && s.callReplay(ctx, id, next) == nil
+		if !called {
+			s.callReplayLater(id, next)
 		}
 		return next.public(), err
 	}
@@ -158,7 +157,8 @@ type replayBatch struct {
 
 type replayHold struct {
 	Since    time.Time     `json:"since"`
-	Interval time.Duration `json:"interval"` // until the next probe
+	Until    time.Time     `json:"until"`    // when the next probe is due
+	Interval time.Duration `json:"interval"` // until then
 	Change   string        `json:"change"`   // that made the configuration
 }
 
@@ -216,6 +216,25 @@ func (s *Shipper) putReplay(ctx context.Context, id string, job *replayJob) erro
 func (s *Shipper) callReplay(ctx context.Context, id string, job *replayJob) error {
 	_, err := s.store.Append(ctx, replayStreams+id, job.ID, store.Block{[]byte(job.ID)})
 	return err
+}
+
+// callReplayLater does so if the job is stored, without waiting for it, however long
+// the store fails. It may be stored although its write returned an error, and
+// some time after that.
+func (s *Shipper) callReplayLater(id string, job *replayJob) {
+	until := s.cfg.Clock.Now().Add(recently)
+	s.chores.add("replay/"+job.ID, func(ctx context.Context) bool {
+		found, err := s.loadReplay(ctx, id)
+		there := err == nil && found.ID == job.ID && !found.Status.Ended()
+		if there {
+			err = s.callReplay(ctx, id, found)
+		}
+		if err != nil && !s.ended(err) {
+			s.cfg.Logger.WarnContext(ctx, "a replay job could not be handed out", "webhook", id, "error", err)
+			return false
+		}
+		return err != nil || there || s.cfg.Clock.Now().After(until)
+	})
 }
 
 // resumeReplays hands the jobs out that a process has left between their

@@ -3,11 +3,13 @@ package shipper_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -536,31 +538,133 @@ func (f *faulty) Append(ctx context.Context, stream, dedupID string, block store
 	return f.Store.Append(ctx, stream, dedupID, block)
 }
 
-// A job that was stored, and of which nobody was told.
+// A job that was stored is accepted, although nobody could be told of it: it is
+// handed out as soon as the store takes its name, or after a restart.
 func TestReplayResumed(t *testing.T) {
 	t.Parallel()
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restart=%t", restart), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				st := newFaulty(t)
+				s := start(t, newEndpoint(t, nil), st)
+				s.configure()
+				times := s.record3()
+				st.set(func() {
+					st.append = func(stream string) error {
+						if stream != hook {
+							return errors.New("the disk is gone")
+						}
+						return nil
+					}
+				})
+				_, err := s.StartReplay(t.Context(), hook, times[0], times[2])
+				require.NoError(t, err)
+				pass(10 * time.Minute)
+				s.requireReplay(webhook.JobAccepted, 0, 0, 0)
+				require.Contains(t, s.logs.String(), "a replay job could not be handed out")
+				if restart {
+					s.stop()
+				}
+				st.set(func() { st.append = nil })
+				if restart {
+					s = start(t, s.endpoint, st)
+				}
+				pass(time.Minute)
+				s.requireReplay(webhook.JobCompleted, 3, 0, 3)
+			})
+		})
+	}
+}
+
+// hangingStore does nothing but wait while it cannot be reached.
+type hangingStore struct {
+	store.Store
+
+	gone atomic.Bool
+}
+
+func (h *hangingStore) hang(ctx context.Context) error {
+	if !h.gone.Load() {
+		return nil
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func (h *hangingStore) Put(ctx context.Context, key string, value []byte, old uint64) (uint64, error) {
+	if err := h.hang(ctx); err != nil {
+		return 0, err
+	}
+	return h.Store.Put(ctx, key, value, old)
+}
+
+func (h *hangingStore) Append(ctx context.Context, stream, id string, block store.Block) (uint64, error) {
+	if err := h.hang(ctx); err != nil {
+		return 0, err
+	}
+	return h.Store.Append(ctx, stream, id, block)
+}
+
+// StartReplay ends with its context, whatever the store does.
+func TestStartReplayEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaulty(t)
-		s := start(t, newEndpoint(t, nil), st)
+		h := &hangingStore{Store: memory(t)}
+		s := start(t, newEndpoint(t, nil), h, sealing(keyOf(t, "k")))
 		s.configure()
 		times := s.record3()
-		st.set(func() {
-			st.append = func(stream string) error {
-				if stream != hook {
-					return errors.New("the disk is gone")
-				}
-				return nil
-			}
-		})
-		_, err := s.StartReplay(t.Context(), hook, times[0], times[2])
-		require.ErrorContains(t, err, "the disk is gone")
-		pass(time.Minute)
-		s.requireReplay(webhook.JobAccepted, 0, 0, 0)
-		s.stop()
-		st.set(func() { st.append = nil })
-		s = start(t, s.endpoint, st)
-		pass(time.Minute)
+		h.gone.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := s.StartReplay(ctx, hook, times[0], times[2])
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 10*time.Second, time.Since(began))
+		h.gone.Store(false)
+		pass(time.Hour)
+		s.requireReplay(webhook.JobUnconfigured, 0, 0, 0)
+	})
+}
+
+// So it is if the write of a job is done only after its caller has gone.
+func TestReplayAfterCallerHasGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowStore{Store: memory(t)}
+		s := start(t, newEndpoint(t, nil), slow, sealing(keyOf(t, "k")))
+		s.configure()
+		times := s.record3()
+		ctx, cancel := context.WithCancel(t.Context())
+		slow.leave = cancel
+		_, err := s.StartReplay(ctx, hook, times[0], times[2])
+		require.ErrorIs(t, err, context.Canceled)
+		pass(time.Hour)
 		s.requireReplay(webhook.JobCompleted, 3, 0, 3)
+	})
+}
+
+// A job that is held waits for its probe, although others wake it.
+func TestReplayHeldIsNotWoken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := memory(t)
+		e := newEndpoint(t, nil)
+		key := sealing(keyOf(t, "k"))
+		s := start(t, e, st, key)
+		s.configure()
+		at := time.Now()
+		s.record("1")
+		pass(time.Second)
+		e.set(always(http503))
+		s.replay(at, at)
+		pass(20 * time.Second) // the five attempts, then it is held for 15 s
+		n := len(e.received())
+		for range 5 {
+			start(t, e, st, key) // another process
+		}
+		pass(time.Second)
+		require.Len(t, e.received(), n, "probed before its time")
 	})
 }
 

@@ -71,7 +71,7 @@ func (r *replay) find(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// Whoever appended the name had stored the job before.
+		// Whoever appended the name had found the job stored.
 		job, err := r.s.loadReplay(ctx, r.id)
 		if err != nil {
 			return err
@@ -120,6 +120,11 @@ func (r *replay) run(ctx context.Context) (store.Wait, error) {
 	}
 	if f := r.job.Failing; f != nil && f.Change != st.change {
 		r.job.Failing = nil
+	}
+	if f := r.job.Failing; f != nil { // it may have been woken for something else
+		if left := f.Until.Sub(r.s.cfg.Clock.Now()); left > 0 && left <= f.Interval { // more, if the clock was set back
+			return store.Wait{After: left}, nil
+		}
 	}
 	if r.job.Status != webhook.JobRunning {
 		if counted, err := r.count(ctx); err != nil || !counted {
@@ -232,8 +237,10 @@ func (r *replay) hold(ctx context.Context, st *stored, reason string) (store.Wai
 	if left <= 0 {
 		return store.Wait{}, r.end(ctx, webhook.JobFailed, reason)
 	}
+	wait := min(f.Interval, left)
+	f.Until = now.Add(wait)
 	r.job.Failing, r.job.Reason = f, reason
-	return store.Wait{After: min(f.Interval, left)}, r.s.putReplay(ctx, r.id, r.job)
+	return store.Wait{After: wait}, r.s.putReplay(ctx, r.id, r.job)
 }
 
 // finished ends the job when all of it was sent, or refused.

@@ -20,6 +20,7 @@ type Shipper struct {
 	places     *places
 	deliverers *deliverers
 	totals     totals
+	chores     *chores
 	asking     chan struct{} // who has put something in asks a store that fails for work
 
 	closing context.Context //nolint:containedctx // it ends when Close begins
@@ -31,9 +32,6 @@ type Shipper struct {
 	mu     sync.Mutex
 	active map[string]worker // by stream
 	held   map[string]struct{}
-
-	noted  chan struct{} // holds one while there is something in lately
-	lately []string      // webhooks to wake because they were changed; guarded by mu
 }
 
 // New returns a Shipper over the store and begins to ship what it holds. An
@@ -48,9 +46,9 @@ func New(cfg Config) (*Shipper, error) {
 		hooks:     probeHooks(cfg.Hooks),
 		admission: newAdmission(),
 		places:    newPlaces(cfg.Workers, cfg.SlowWorkers),
+		chores:    newChores(),
 		asking:    make(chan struct{}, 1),
 		active:    map[string]worker{}, held: map[string]struct{}{},
-		noted: make(chan struct{}, 1),
 	}
 	if v, ok := cfg.Store.(store.Volatile); ok && v.Volatile() {
 		s.durable = false
@@ -68,7 +66,7 @@ func New(cfg Config) (*Shipper, error) {
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.working, s.stop = context.WithCancelCause(context.Background())
 	s.running.Go(s.watch)
-	s.running.Go(s.wakeChanged)
+	s.running.Go(s.doChores)
 	for range claimers {
 		s.running.Go(s.dispatch)
 	}
@@ -107,24 +105,37 @@ const (
 	// share each is several requests over the network.
 	claimers = 8
 
-	// recently is for how long after a change the watch wakes its webhook: longer
-	// than it takes for any write to be done, and short enough that a watch that
-	// begins, which is shown all webhooks, wakes few.
+	// recently is longer than it takes for any write to be done, and for a watch
+	// to notice that it sees nothing any more.
 	recently = time.Minute
 )
 
 // watch follows the changes that other processes make, and those of this one
-// that were stored although their writes returned an error.
+// that were stored although their writes returned an error. A watch that begins is
+// shown all webhooks, of which only few can have been changed since the one before
+// it saw everything.
 func (s *Shipper) watch() {
+	since := s.cfg.Clock.Now().Add(-recently)
 	for s.closing.Err() == nil {
+		began := s.cfg.Clock.Now()
 		err := s.configs.watch(s.closing, func(id string, revision uint64, d *document) {
 			s.interruptOlder(id, revision, d.Change)
-			s.noteChanged(id, d)
+			// Whoever switched it on may not have woken it: its write can have returned
+			// an error and be done all the same, or its process have ended in between. A
+			// stream that was parked while the webhook was off would wait for ever, since
+			// the same change again changes nothing. Without need it does no harm: what
+			// has to wait for something else waits on.
+			if d.Enabled && d.UpdatedAt.After(since) {
+				s.wakeLater(id)
+			}
 		})
 		if s.ended(err) {
 			return
 		}
 		s.cfg.Logger.Warn("the watch of the webhooks failed", "error", err)
+		if now := s.cfg.Clock.Now(); now.Sub(began) > recently { // it had seen everything
+			since = now.Add(-recently)
+		}
 		_ = s.cfg.Clock.Sleep(s.closing, retryStore)
 	}
 }
@@ -193,58 +204,21 @@ func (s *Shipper) interruptOlder(id string, revision uint64, change string) {
 	}
 }
 
-// noteChanged has a webhook woken that was switched on, for whoever did so may not
-// have: its write can have returned an error and be done all the same, or its
-// process have ended in between. A stream that was parked while the webhook was
-// off would wait for ever, since the same change again changes nothing. Without
-// need it does no harm: what has to wait for something else waits on.
-func (s *Shipper) noteChanged(id string, d *document) {
-	if !d.Enabled || s.cfg.Clock.Now().Sub(d.UpdatedAt) > recently {
-		return
-	}
-	s.mu.Lock()
-	s.lately = append(s.lately, id)
-	s.mu.Unlock()
-	select {
-	case s.noted <- struct{}{}:
-	default:
-	}
-}
-
-// wakeChanged wakes the webhooks noted. Not the watch does it, for each is several
-// requests to a store that others share, and there may be many.
-func (s *Shipper) wakeChanged() {
-	for {
-		select {
-		case <-s.noted:
-		case <-s.closing.Done():
-			return
-		}
-		s.mu.Lock()
-		ids := s.lately
-		s.lately = nil
-		s.mu.Unlock()
-		for _, id := range ids {
-			s.wakeInTheEnd(id)
-		}
-	}
-}
-
-// wakeInTheEnd wakes the webhook, however long the store fails.
-func (s *Shipper) wakeInTheEnd(id string) {
-	for {
-		err := s.wake(s.closing, id)
-		if err == nil || s.ended(err) {
-			return
-		}
-		s.cfg.Logger.Warn("a webhook that was changed could not be woken", "webhook", id, "error", err)
-		_ = s.cfg.Clock.Sleep(s.closing, retryStore)
-	}
-}
-
 // wake makes the webhook's streams be looked at now.
 func (s *Shipper) wake(ctx context.Context, id string) error {
 	return errors.Join(s.store.Wake(ctx, id), s.store.Wake(ctx, replayStreams+id))
+}
+
+// wakeLater does so without waiting for it, however long the store fails.
+func (s *Shipper) wakeLater(id string) {
+	s.chores.add("wake/"+id, func(ctx context.Context) bool {
+		err := s.wake(ctx, id)
+		if err == nil || s.ended(err) {
+			return true
+		}
+		s.cfg.Logger.WarnContext(ctx, "a webhook that was changed could not be woken", "webhook", id, "error", err)
+		return false
+	})
 }
 
 func (s *Shipper) setHeld(id string, held bool) {

@@ -216,7 +216,7 @@ func TestSkipFails(t *testing.T) {
 				s.configure()
 				s.update(switchOff)
 				s.record("while")
-				pass(time.Second)
+				pass(time.Minute)
 				fault := func(method string, call int) error {
 					if method == "Claim.Skip" && call < 5 {
 						return errFaulty

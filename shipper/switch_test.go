@@ -11,6 +11,7 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/shipper"
 	"github.com/seed-6bcf82c5/auditlog/status"
 	"github.com/seed-6bcf82c5/auditlog/store"
+	"github.com/seed-6bcf82c5/auditlog/store/memstore"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
@@ -115,7 +116,7 @@ func TestResumeFromNowAfterRestart(t *testing.T) {
 		s.configure()
 		s.update(switchOff)
 		s.record("while")
-		pass(time.Second)
+		pass(time.Minute)
 		s.update(switchOn)
 		s.stop()
 		s = start(t, e, st, fromNow)
@@ -377,6 +378,62 @@ func TestSwitchedOnAfterCallerHasGone(t *testing.T) {
 	})
 }
 
+// So it is if nobody saw the write for long.
+func TestSwitchedOnDuringLongOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &faultyStore{Store: memory(t)}
+		s := start(t, newEndpoint(t, nil), f, sealing(keyOf(t, "k")))
+		s.configure()
+		s.update(switchOff)
+		s.record("while")
+		pass(time.Minute)
+		f.set(func(method string, _ int) error {
+			if method == "Watch" {
+				return errFaulty
+			}
+			return nil
+		}, func(method string, _ int) error {
+			if method == "Put" {
+				return errFaulty
+			}
+			return nil
+		})
+		_, err := s.Update(t.Context(), hook, switchOn)
+		require.ErrorIs(t, err, errFaulty)
+		pass(61 * time.Second)
+		f.set(nil, nil)
+		s.update(switchOn)
+		pass(24 * time.Hour)
+		require.Equal(t, []string{"while"}, s.endpoint.names())
+	})
+}
+
+// So it is if nobody could wake it for more than a minute.
+func TestNotWokenForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &faultyStore{Store: memory(t)}
+		s := start(t, newEndpoint(t, nil), f, sealing(keyOf(t, "k")))
+		s.configure()
+		s.update(switchOff)
+		s.record("while")
+		pass(time.Minute)
+		f.set(func(method string, _ int) error {
+			if method == "Wake" {
+				return errFaulty
+			}
+			return nil
+		}, nil)
+		s.update(switchOn) // no error
+		pass(61 * time.Second)
+		f.set(nil, nil)
+		s.record("after")
+		pass(24 * time.Hour)
+		require.Equal(t, []string{"while", "after"}, s.endpoint.names())
+	})
+}
+
 // A watch that begins is shown all webhooks, and wakes only those that were
 // changed a short time ago and are on.
 func TestWatchWakesFew(t *testing.T) {
@@ -428,6 +485,28 @@ func TestWatchDoesNotWaitForWakes(t *testing.T) {
 		close(reached)
 		pass(time.Minute)
 		require.Equal(t, 2, f.called("Wake"))
+	})
+}
+
+// behindClock is that of a server whose clock is a little behind.
+type behindClock struct{ store.SystemClock }
+
+func (c behindClock) Now() time.Time { return c.SystemClock.Now().Add(-20 * time.Millisecond) }
+
+// With ResumeFromNow no event is lost because clocks differ.
+func TestResumeFromNowByAnotherClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := memory(t, func(c *memstore.Config) { c.Clock = behindClock{} })
+		s := start(t, newEndpoint(t, nil), st, sealing(keyOf(t, "k")), func(cfg *shipper.Config) { cfg.ResumeFromNow = true })
+		s.configure()
+		s.update(switchOff)
+		s.record("while")
+		pass(time.Minute)
+		s.updateWith(switchOn, "on")
+		s.record("after")
+		pass(time.Minute)
+		require.Equal(t, []string{"on", "after"}, s.endpoint.names())
 	})
 }
 

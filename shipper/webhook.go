@@ -111,9 +111,8 @@ func (s *Shipper) takeEffect(ctx context.Context, id string, old, next webhook.C
 	s.interrupt(id)
 	ctx = context.WithoutCancel(ctx)
 	if err := s.wake(ctx, id); err != nil {
-		// The configuration is stored; the stream is woken by the watch, or by the
-		// next change, probe or start.
 		s.cfg.Logger.WarnContext(ctx, "a webhook that was changed could not be woken", "webhook", id, "error", err)
+		s.wakeLater(id)
 	}
 	s.cfg.Logger.InfoContext(ctx, "webhook changed", "webhook", id, "from", old, "to", next)
 	if next.SkipSSLVerification {
@@ -157,6 +156,10 @@ func invalid(field, reason string) error {
 	}
 }
 
+// clockSlack is by how much the clock of a store may be behind that of an instance:
+// what was recorded shortly before a switch is rather sent than lost.
+const clockSlack = time.Second
+
 // apply returns the state of the webhook with the patch, of a change that began
 // then.
 func (s *Shipper) apply(old stored, patch webhook.Patch, began time.Time) (stored, error) {
@@ -179,7 +182,7 @@ func (s *Shipper) apply(old stored, patch webhook.Patch, began time.Time) (store
 		next.created = delivery.NewID()
 	}
 	if s.cfg.ResumeFromNow && config.Enabled && !old.config.Enabled && old.config.Configured() {
-		next.skipBefore = began.Truncate(time.Millisecond) // as exact as the times of events
+		next.skipBefore = began.Add(-clockSlack).Truncate(time.Millisecond) // as exact as the times of events
 	}
 	return next, nil
 }

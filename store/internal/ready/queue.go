@@ -225,10 +225,12 @@ func (q *Queue[T]) valid(it *Item[T], token uint64) bool {
 
 // wait puts the item among the timers.
 func (q *Queue[T]) wait(it *Item[T], s state, d time.Duration) {
+	now := q.clock.Now()
 	it.state = s
-	it.due = q.clock.Now().Add(d)
+	it.due = now.Add(d)
 	heap.Push(&q.timers, it)
-	if q.target.IsZero() || it.due.Before(q.target) {
+	// Where the clock has jumped past its target tick sleeps for too long.
+	if it.due.Before(q.target) || !q.target.After(now) {
 		q.interrupt()
 	}
 }

@@ -73,6 +73,37 @@ func TestLease(t *testing.T) {
 	})
 }
 
+// jumping is a clock that can be set, while sleeps go on as they began.
+type jumping struct {
+	store.SystemClock
+
+	ahead time.Duration
+}
+
+func (j *jumping) Now() time.Time { return j.SystemClock.Now().Add(j.ahead) }
+
+// Waits that begin after the clock was set ahead are not longer for it.
+func TestClockSetAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		clock := &jumping{}
+		q := ready.New[int](clock, lease)
+		defer q.Close()
+		q.Offer(&ready.Item[int]{})
+		it, token := claim(t, q)
+		synctest.Wait() // it sleeps until the lease ends
+		require.True(t, q.Release(it, token, true, 0))
+		it, token = claim(t, q)
+		clock.ahead = time.Hour
+		require.False(t, q.Renew(it, token), "the lease has ended")
+		it, token = claim(t, q)
+		start := time.Now()
+		require.True(t, q.Release(it, token, true, time.Second))
+		_, _ = claim(t, q)
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
 // An item that is dropped never comes back, wherever it was.
 func TestDrop(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -386,6 +387,21 @@ func TestParseManyMembers(t *testing.T) {
 			require.Equal(t, err, headerErr)
 		}
 	}
+}
+
+func TestParseTooLong(t *testing.T) {
+	t.Parallel()
+	if strconv.IntSize == 32 {
+		t.Skip("no line is as long here")
+	}
+	length := uint64(1) << 31
+	line := make([]byte, length)
+	line[0] = '{'
+	const want = "byte 2147483647: the line is longer than 2 GiB"
+	_, err := auditlog.JSON.Parse(line)
+	require.ErrorContains(t, err, want)
+	_, err = auditlog.JSON.ParseHeader(line)
+	require.ErrorContains(t, err, want)
 }
 
 func TestParseTolerates(t *testing.T) {

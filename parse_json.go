@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -25,9 +26,15 @@ type parser struct {
 	others keySet // keys of those without a rank
 }
 
+// maxJSON bounds lines of JSON and CPS, in bytes, so that an offset takes four.
+const maxJSON = math.MaxInt32
+
 func parseJSON(line []byte, cps bool, mode cef.Mode) (Event, error) {
-	p := parser{text: string(line), strict: mode&cef.Strict != 0}
 	var e Event
+	if len(line) > maxJSON {
+		return e, errTooLong()
+	}
+	p := parser{text: string(line), strict: mode&cef.Strict != 0}
 	if err := p.line(&e, cps); err != nil {
 		return Event{}, err
 	}
@@ -35,12 +42,19 @@ func parseJSON(line []byte, cps bool, mode cef.Mode) (Event, error) {
 }
 
 func parseJSONHeader(line []byte, cps bool) (cef.Header, error) {
+	if len(line) > maxJSON {
+		return cef.Header{}, errTooLong()
+	}
 	p := parser{text: string(line), headerOnly: true}
 	var e Event
 	if err := p.line(&e, cps); err != nil {
 		return cef.Header{}, err
 	}
 	return e.Header, nil
+}
+
+func errTooLong() error {
+	return &SyntaxError{Offset: maxJSON, Reason: "the line is longer than 2 GiB"}
 }
 
 func (p *parser) line(e *Event, cps bool) error {

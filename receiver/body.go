@@ -80,7 +80,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, zipped bool, b *b
 		i.wire.from = nil
 		inflaters.Put(i)
 	}()
-	i.wire = wire{from: http.MaxBytesReader(w, r.Body, limits.WireBytes)}
+	i.wire = wire{from: http.MaxBytesReader(innermost(w), r.Body, limits.WireBytes)}
 	i.buffed.Reset(&i.wire)
 	refused := i.read(b, zipped, limits)
 	return i.wire.n, refused

@@ -78,18 +78,16 @@ func OpenFile(cfg FileConfig) (*File, error) {
 	}
 	cfg.MaxBytes = orDefault(cfg.MaxBytes, defaultFileBytes)
 	cfg.Logger = orDefault(cfg.Logger, slog.Default())
-	_, name := filepath.Split(cfg.Path)
+	dir, name := filepath.Split(cfg.Path)
 	switch {
 	case cfg.Path == "":
 		return nil, errors.New("receiver: FileConfig.Path: is empty")
-	case name == "" || name == "." || name == "..": // which Clean would make a file's
+	case name == "" || name == "." || name == "..":
 		return nil, errors.New("receiver: FileConfig.Path: is a directory")
 	case cfg.MaxBytes < 0 || cfg.Period < 0 || cfg.Keep < 0:
 		return nil, errors.New("receiver: FileConfig: MaxBytes, Period and Keep must not be negative")
 	}
-	// Names of complete files are compared with those that filepath.Join makes.
-	cfg.Path = filepath.Clean(cfg.Path)
-	if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o700); err != nil {
+	if err := os.MkdirAll(orDefault(dir, "."), 0o700); err != nil {
 		return nil, fmt.Errorf("receiver: %w", err)
 	}
 	f := &File{config: cfg, group: newGroup[[]byte]()}
@@ -221,7 +219,7 @@ func (f *File) open() error {
 	}
 	size, last, err := f.inspect(file)
 	if err == nil {
-		err = syncDir(filepath.Dir(f.config.Path))
+		err = syncDirOf(f.config.Path)
 	}
 	if err != nil {
 		return errors.Join(err, file.Close())

@@ -246,7 +246,7 @@ func TestFileWithPathThatIsNotClean(t *testing.T) {
 		}},
 		{"a dot inside", func(dir string) string { return dir + "/./audit.jsonl" }},
 		{"two separators", func(dir string) string { return dir + "//audit.jsonl" }},
-		{"up again", func(dir string) string { return dir + "/deep/../audit.jsonl" }},
+		{"up again", func(dir string) string { return dir + "/../" + filepath.Base(dir) + "/audit.jsonl" }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -266,6 +266,31 @@ func TestFileWithPathThatIsNotClean(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A path that leads through a link and up again is that of the system.
+func TestFileBehindLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "data", "2025"), 0o700))
+	if err := os.Symlink(filepath.Join(dir, "data", "2025"), filepath.Join(dir, "current")); err != nil {
+		t.Skip("there are no links here:", err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := openFile(t, dir+"/current/../audit.jsonl", receiver.FileConfig{MaxBytes: 1, Compress: true, Keep: 1})
+		for n := range 4 {
+			f.take(t, fmt.Sprint("line ", n))
+			synctest.Wait()
+		}
+		require.NoError(t, f.Close())
+		require.Empty(t, f.log.String())
+		f.path = filepath.Join(dir, "data", "audit.jsonl")
+		require.NoError(t, os.Remove(filepath.Join(dir, "data", "2025")))
+		require.Empty(t, cmp.Diff(map[string][]string{
+			"audit-20000101T000000.002Z.jsonl.gz": {"line 2"},
+			"audit.jsonl":                         {"line 3"},
+		}, f.files(t)))
+	})
 }
 
 // What a crash has left behind is put in order when the file is opened, and what

@@ -93,10 +93,22 @@ func leave(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength >= 0 {
 		until = until.Add(refusedBodyTime)
 	} else {
-		tooLong := http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0)
+		tooLong := http.MaxBytesReader(innermost(w), io.NopCloser(strings.NewReader("x")), 0)
 		_, _ = io.Copy(io.Discard, tooLong)
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(until)
+}
+
+// innermost returns the ResponseWriter of the server, which a MaxBytesReader tells
+// to close the connection. It does not find it by itself in one that wraps it.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = outer.Unwrap()
+	}
 }
 
 // admitted is what the header of a request says.

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -238,3 +239,15 @@ func TestCertificateChanges(t *testing.T) {
 		require.Contains(t, logged.String(), "cannot read the changed certificate")
 	})
 }
+
+// What wraps a ResponseWriter does not hide it.
+func TestInnermost(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewRecorder()
+	require.Same(t, server, innermost(server))
+	require.Same(t, server, innermost(wrapper{wrapper{server}}))
+}
+
+type wrapper struct{ http.ResponseWriter }
+
+func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -81,14 +81,16 @@ func (f *File) complain(what, name string, err error) {
 // one with a compressed copy, a crash has kept it from being removed: it is the
 // one that is returned.
 func (f *File) complete() ([]string, error) {
-	dir := filepath.Dir(f.config.Path)
-	entries, err := os.ReadDir(dir)
+	// Not by filepath.Dir and Join: what they make of "..", behind a link, is another
+	// directory, and names would not begin as the Path does.
+	dir, _ := filepath.Split(f.config.Path)
+	entries, err := os.ReadDir(orDefault(dir, "."))
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, entry := range entries { // by name, so the copy comes second
-		name := filepath.Join(dir, entry.Name())
+		name := dir + entry.Name()
 		complete, compressed := f.isAside(name)
 		if complete && !(compressed && slices.Contains(names, strings.TrimSuffix(name, compressedSuffix))) {
 			names = append(names, name)
@@ -119,7 +121,7 @@ func compressFile(name string) error {
 		err = os.Rename(unfinished, finished)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(name))
+		err = syncDirOf(name)
 	}
 	if err != nil {
 		_ = os.Remove(unfinished)
@@ -129,12 +131,13 @@ func compressFile(name string) error {
 	return os.Remove(name)
 }
 
-// syncDir makes new names durable. Windows cannot, and has no need to.
-func syncDir(dir string) error {
+// syncDirOf makes the name of a new file durable. Windows cannot, and has no need to.
+func syncDirOf(name string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	d, err := os.Open(dir) //nolint:gosec // the directory is the operator's choice
+	dir, _ := filepath.Split(name)
+	d, err := os.Open(orDefault(dir, ".")) //nolint:gosec // the directory is the operator's choice
 	if err != nil {
 		return err
 	}

@@ -62,13 +62,16 @@ func secretsOf(endpoint string, authorization webhook.Secret) []string {
 	secrets := []string{authorization.Reveal()}
 	u, err := url.Parse(endpoint)
 	if err != nil {
-		return append(secrets, endpoint)
+		return append(secrets, redact.TextSecrets(endpoint)...)
 	}
 	if u.Host == "" {
-		secrets = append(secrets, endpoint)
+		secrets = append(secrets, redact.TextSecrets(endpoint)...)
 	}
 	if u.User != nil {
-		password, _ := u.User.Password()
+		password, ok := u.User.Password()
+		if !ok {
+			password = u.User.Username() // a token, then
+		}
 		secrets = append(secrets, u.User.String(), u.User.Username()+":"+password, password)
 	}
 	secrets = append(secrets, u.EscapedFragment(), u.Fragment)

@@ -1,10 +1,12 @@
 package client_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -328,12 +330,19 @@ func TestErrorsHoldNoSecretOfTheEndpoint(t *testing.T) {
 		{"fragment", "https://siem.example/#" + secret},
 		{"no host", "https:///" + secret},
 		{"the token by mistake", secret},
+		{"line break", "https://siem.example/in/" + secret + "\n"},
+		{"space", " https://siem.example/in/" + secret},
+		{"broken escape", "https://siem.example/%zz/" + secret},
+		{"no scheme", "siem.example:8443/in/" + secret + "?v=2"},
 	} {
+		_, parseErr := url.Parse(c.endpoint)
 		for name, operation := range operations {
 			t.Run(c.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				detail := fmt.Sprintf("cannot reach %s, %s is unknown", c.endpoint, secret)
-				err := operation(serve(t, answer(400, `{"detail":"`+detail+`","invalid_parameters":[{"field":"endpoint","reason":"`+detail+`"}]}`)).client, c.endpoint)
+				detail := fmt.Sprintf("cannot reach %s (%v), %s is unknown", c.endpoint, parseErr, secret)
+				body, err := json.Marshal(webhook.Problem{Detail: detail, InvalidParameters: []webhook.InvalidParameter{{Field: "endpoint", Reason: detail}}})
+				require.NoError(t, err)
+				err = operation(serve(t, answer(400, string(body))).client, c.endpoint)
 				var refusal *client.APIError
 				require.ErrorAs(t, err, &refusal)
 				require.NotContains(t, fmt.Sprintf("%v %+v", err, *refusal), secret)

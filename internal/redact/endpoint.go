@@ -3,6 +3,7 @@ package redact
 import (
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 // The least lengths in bytes of parts of an endpoint to be masked on their own.
@@ -23,13 +24,41 @@ func EndpointSecrets(u *url.URL) []string {
 		secrets = append(secrets, u.RequestURI(), u.EscapedPath(), u.Path)
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") {
-		if len(segment) >= minSegment || len(segment) >= minSegmentWithDigit && strings.ContainsAny(segment, "0123456789") {
-			secrets = append(secrets, segment)
+		secrets = appendSegment(secrets, segment)
+	}
+	return appendQuery(secrets, u.RawQuery)
+}
+
+// TextSecrets is EndpointSecrets for an endpoint that is no URL, or none with a
+// host: whoever was told of it may quote it as a whole or in parts.
+func TextSecrets(endpoint string) []string {
+	secrets := []string{endpoint, strings.TrimSpace(endpoint)}
+	before, query, _ := strings.Cut(endpoint, "?")
+	for _, segment := range strings.FieldsFunc(before, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/:@#;=&\"`, r)
+	}) {
+		for _, reading := range readings(segment) {
+			secrets = appendSegment(secrets, reading)
 		}
 	}
-	// Not by url.Values, which lacks what has a semicolon or a broken escape: it
-	// is sent nonetheless, and servers differ in what they make of it.
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+	for part := range strings.FieldsSeq(query) {
+		secrets = appendQuery(secrets, part)
+	}
+	return secrets
+}
+
+func appendSegment(secrets []string, segment string) []string {
+	if len(segment) >= minSegment || len(segment) >= minSegmentWithDigit && strings.ContainsAny(segment, "0123456789") {
+		return append(secrets, segment)
+	}
+	return secrets
+}
+
+// appendQuery appends the values of a query. Not by url.Values, which lacks what has
+// a semicolon or a broken escape: it is sent nonetheless, and servers differ in
+// what they make of it.
+func appendQuery(secrets []string, query string) []string {
+	for pair := range strings.SplitSeq(query, "&") {
 		secrets = appendQueryPart(secrets, pair)
 		if strings.Contains(pair, ";") {
 			for part := range strings.SplitSeq(pair, ";") {
@@ -42,13 +71,16 @@ func EndpointSecrets(u *url.URL) []string {
 
 // appendQueryPart appends the value of a pair in a query.
 func appendQueryPart(secrets []string, pair string) []string {
-	key, value, _ := strings.Cut(pair, "=")
-	if value == "" {
-		value = key // "?token", without a name
+	_, value, _ := strings.Cut(pair, "=")
+	values := []string{value}
+	if strings.Trim(value, "=") == "" { // "?token", without a name, in base64 perhaps
+		values = []string{pair, strings.TrimRight(pair, "=")}
 	}
-	for _, reading := range readings(value) {
-		if len(reading) >= minQueryPart {
-			secrets = append(secrets, reading)
+	for _, value := range values {
+		for _, reading := range readings(value) {
+			if len(reading) >= minQueryPart {
+				secrets = append(secrets, reading)
+			}
 		}
 	}
 	return secrets

@@ -18,6 +18,8 @@ func TestEndpointSecrets(t *testing.T) {
 		{"ordinary words of the path", "https://siem.example/services/v1", "services v1", "services v1"},
 		{"query", "https://siem.example?key=tok-en", "key=tok-en, tok-en", "[redacted], [redacted]"},
 		{"query with a semicolon", "https://siem.example?key=tok-en;v=2", "tok-en", "[redacted]"},
+		{"query without a name", "https://siem.example?v=1&tok-en", "tok-en", "[redacted]"},
+		{"query without a name, in base64", "https://siem.example?v=1&dG9rZW4xMjM0NQ==", "dG9rZW4xMjM0NQ==, dG9rZW4xMjM0NQ", "[redacted], [redacted]"},
 		{"query with a broken escape", "https://siem.example?key=tok-en%zz", "tok-en, tok-en%zz", "[redacted], [redacted]"},
 	}
 	for _, tt := range tests {

@@ -11,8 +11,8 @@ type Header struct {
 	// Time and Host stand before "CEF:", separated by one space. The time is
 	// written in UTC by RFC 3339, with as much of the second's fraction as it
 	// has. Each is left out when it is zero. A host holds no spaces, control
-	// characters, pipes and backslashes, no "CEF:" and no {", and does not begin
-	// with { or <.
+	// characters, pipes and backslashes, no "CEF:" and no {", {' and {&quot;, and
+	// does not begin with { or <.
 	Time time.Time
 	Host string
 
@@ -122,8 +122,8 @@ func isReplacement(s string) bool { return len(s) >= 3 && s[:3] == "\uFFFD" }
 
 func hasMark(s string) bool { return len(s) >= 4 && s[:4] == "CEF:" }
 
-// hasObject is for a host, which holds no white space.
-func hasObject(s string) bool { return len(s) >= 2 && s[:2] == `{"` }
+// hasObject is for a host from a brace on, in which is no white space or backslash.
+func hasObject(s string) bool { return opensKey([]byte(s[1:])) }
 
 // isControl reports whether r is a control character that no CEF value holds.
 func isControl(r rune) bool {

@@ -11,9 +11,10 @@ import (
 // Raw may be kept as long as the line.
 //
 // The record begins at the first "CEF:". What stands before it may be anything
-// that a relay puts there, but no JSON object: a brace and a quotation mark, white
-// space between them or not. The "CEF:" would be in one of its texts, and the event
-// that of whoever chose it.
+// that a relay puts there, but no JSON object: a brace and a quotation mark (" or '
+// or &quot;), white space between them or not; escaped ones too, if the "CEF:" is in
+// the same quotation. It would be in a text of the object, and the event that of
+// whoever chose it.
 //
 // It returns a [*SyntaxError], or the first error of visit, at which it stops.
 // What was visited before a SyntaxError has been read correctly. Scan allocates
@@ -158,14 +159,18 @@ func printable(b []byte) bool {
 
 var mark = []byte("CEF:")
 
-// objectIn returns where an object of JSON begins in prefix, or -1. No header of
-// a relay looks like that, for structured data of RFC 5424 escapes quotation marks;
-// but for a value there that ends in a brace, and an error is better than a forgery.
+// objectIn returns where an object of JSON begins in prefix, or -1: a brace and what
+// a key begins with, as it is or as relays quote it. No header of a relay looks
+// like that, for structured data of RFC 5424 escapes quotation marks; but for a
+// value there that ends in a brace, and an error is better than a forgery.
 func objectIn(prefix []byte) int {
-	from := 0
+	from, quoted := 0, -1
 	for {
 		n := bytes.IndexByte(prefix[from:], '{')
 		if n < 0 {
+			if quoted >= 0 && inQuotes(prefix) { // structured data may hold one that has ended
+				return quoted
+			}
 			return -1
 		}
 		object := from + n
@@ -173,10 +178,44 @@ func objectIn(prefix []byte) int {
 		for from < len(prefix) && jsonSpace(prefix[from]) {
 			from++
 		}
-		if from < len(prefix) && prefix[from] == '"' {
+		if opensKey(prefix[from:]) {
 			return object
 		}
+		escaped := from
+		for escaped < len(prefix) && (jsonSpace(prefix[escaped]) || prefix[escaped] == '\\') {
+			escaped++
+			if prefix[escaped-1] == '\\' && escaped < len(prefix) && bytes.IndexByte(escapedSpace, prefix[escaped]) >= 0 {
+				escaped++
+			}
+		}
+		if escaped > from && opensKey(prefix[escaped:]) && quoted < 0 {
+			quoted = object
+		}
+		from = escaped
 	}
+}
+
+var (
+	escapedSpace = []byte("nrt") // behind a backslash
+	reference    = []byte("&quot;")
+)
+
+func opensKey(b []byte) bool {
+	return len(b) > 0 && (b[0] == '"' || b[0] == '\'') || bytes.HasPrefix(b, reference)
+}
+
+// inQuotes tells that a quotation mark is open at the end of b.
+func inQuotes(b []byte) bool {
+	open := false
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			open = !open
+		}
+	}
+	return open
 }
 
 func jsonSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

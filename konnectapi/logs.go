@@ -196,7 +196,7 @@ func (l *logs) wanted(r *shipper.Recorded) *webhook.Entry {
 // after returns the page behind a place, the zero one for the first, and what
 // the pages beside it are before and behind, if there may be any.
 func (l *logs) after(at place) (all []found, previous, next *place, err error) {
-	from := store.From{Time: l.from.Add(-earliness)}
+	from := store.From{Time: l.earliest()}
 	if at != (place{}) {
 		previous = at.moved(1)
 		from.Position = previous.Position
@@ -218,14 +218,20 @@ func (l *logs) after(at place) (all []found, previous, next *place, err error) {
 	return all, previous, next, err
 }
 
+// earliest returns the time from which on what is wanted may have been recorded.
+func (l *logs) earliest() time.Time {
+	from, epoch := l.from.Add(-earliness), time.Unix(0, 0)
+	if from.Before(epoch) { // nothing was, and not every store takes such times
+		return epoch
+	}
+	return from
+}
+
 // before returns the page before a place, and the same as after. The store reads
 // forward only, so steps are taken back that grow.
 func (l *logs) before(at place) (all []found, previous, next *place, err error) {
 	end, upper := at, at.Recorded
-	first := l.from.Add(-earliness)
-	if epoch := time.Unix(0, 0); first.Before(epoch) { // nothing was recorded before
-		first = epoch
-	}
+	first := l.earliest()
 	for span := firstSpan; ; span = min(4*span, maxSpan) {
 		lower, last := upper.Add(-span), false
 		if !lower.After(first) {

@@ -43,7 +43,7 @@ func (h *Handler) updateBinding(c *call) (any, error) {
 		return nil, err
 	}
 	if id, ok := patch.DestinationID.Get(); ok {
-		w, err := h.bind(c, strings.ToLower(id), patch.Enabled)
+		w, err := h.bind(c.Context(), c, "", strings.ToLower(id), patch.Enabled)
 		return binding(w), err
 	}
 	w, err := h.cfg.Shipper.Change(c.Context(), c.stream, func(old shipper.Webhook) (shipper.Change, error) {
@@ -95,10 +95,11 @@ func (h *Handler) deleteBinding(c *call) (any, error) {
 //   - Who has changed a destination gives its values to the webhooks it names
 //     whose label names it, until it is the same before and after.
 
-// bind binds the webhook to a destination of the tenant.
-func (h *Handler) bind(c *call, id string, enabled webhook.Optional[bool]) (shipper.Webhook, error) {
+// bind binds the webhook to a destination of the tenant; if from is not empty, only
+// as long as it is bound to that one.
+func (h *Handler) bind(ctx context.Context, c *call, from, id string, enabled webhook.Optional[bool]) (shipper.Webhook, error) {
 	var before *shipper.Webhook
-	for ctx := c.Context(); ; {
+	for {
 		d, err := h.destination(ctx, c.caller.Tenant, id)
 		switch {
 		case before != nil && isNotFound(err):
@@ -123,7 +124,10 @@ func (h *Handler) bind(c *call, id string, enabled webhook.Optional[bool]) (ship
 		// sends where no destination says, and nothing mends it.
 		ctx = context.WithoutCancel(ctx)
 		w, err := h.cfg.Shipper.Change(ctx, c.stream, func(old shipper.Webhook) (shipper.Change, error) {
-			if before == nil {
+			if from != "" && old.Label != from && old.Label != id { // somebody else has changed it since
+				return shipper.Change{}, nil
+			}
+			if before == nil || old.Label != id {
 				before = &old
 			}
 			patch := d.patch()
@@ -154,7 +158,8 @@ func bindingFields(enabled webhook.Optional[bool], old shipper.Webhook) []string
 }
 
 // restore gives a webhook back what it was before it was bound to a destination
-// that was deleted just then. Where it cannot, the webhook is switched off and
+// that was deleted just then: its own configuration, or the destination it was
+// bound to as that is by now. Where it cannot, the webhook is switched off and
 // bound to nothing, so that it does not send on to what is gone.
 func (h *Handler) restore(ctx context.Context, c *call, id string, before shipper.Webhook) error {
 	release := func(old shipper.Webhook) (shipper.Change, error) {
@@ -164,6 +169,17 @@ func (h *Handler) restore(ctx context.Context, c *call, id string, before shippe
 		change, _, err := h.change(c, old, webhook.Patch{Enabled: webhook.Set(false)})
 		change.Label = webhook.Set("")
 		return change, err
+	}
+	if before.Label != "" {
+		_, err := h.bind(ctx, c, id, before.Label, webhook.Set(before.Config.Enabled))
+		if err == nil {
+			return nil
+		}
+		if isNotFound(err) {
+			err = nil
+		}
+		_, failed := h.cfg.Shipper.Change(ctx, c.stream, release)
+		return errors.Join(err, failed)
 	}
 	_, err := h.cfg.Shipper.Change(ctx, c.stream, func(old shipper.Webhook) (shipper.Change, error) {
 		switch {
@@ -181,7 +197,7 @@ func (h *Handler) restore(ctx context.Context, c *call, id string, before shippe
 			Endpoint: webhook.Set(cfg.Endpoint), Authorization: webhook.Set(cfg.Authorization), Enabled: webhook.Set(cfg.Enabled),
 			LogFormat: webhook.Set(cfg.LogFormat), SkipSSLVerification: webhook.Set(cfg.SkipSSLVerification),
 		})
-		change.Label = webhook.Set(before.Label)
+		change.Label = webhook.Set("")
 		return change, err
 	})
 	if err == nil {

@@ -432,3 +432,59 @@ func deleting(id string) call {
 func binding(id string) call {
 	return call{method: http.MethodPatch, path: webhookV3, body: bindTo(id, true)}
 }
+
+// vanish removes a destination under the webhooks that are being bound to it.
+func (s *setup) vanish(id string) {
+	doc, err := s.store.Get(s.t.Context(), "destination/4/acme/"+id)
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.store.Delete(s.t.Context(), doc.Key, doc.Revision))
+}
+
+// A webhook whose new destination and former one have both gone is bound to
+// nothing.
+func TestRestoreToWhatIsGone(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	old, id := s.create("old"), s.create("one")
+	s.ok(200, http.MethodPatch, webhookV3, bindTo(old, true))
+	b := s.beside(&interleaved{before: map[int]func(){2: func() {
+		s.vanish(id)
+		s.ok(204, http.MethodDelete, destinationsV3+"/"+old, "")
+	}}})
+	b.refused(404, http.MethodPatch, webhookV3, bindTo(id, true))
+	s.refused(404, http.MethodGet, webhookV3, "")
+	require.Equal(t, false, s.ok(200, http.MethodGet, webhookV2, "")["enabled"])
+}
+
+// One whose new destination has gone gets the former one as it is by now.
+func TestRestoreToWhatWasChanged(t *testing.T) {
+	t.Parallel()
+	const other = "https://other.example.com"
+	s := newSetup(t)
+	old, id := s.create("old"), s.create("one")
+	s.ok(200, http.MethodPatch, webhookV3, bindTo(old, true))
+	b := s.beside(&interleaved{before: map[int]func(){2: func() {
+		s.vanish(id)
+		s.ok(200, http.MethodPatch, destinationsV3+"/"+old, `{"endpoint":"`+other+`"}`)
+	}}})
+	b.refused(404, http.MethodPatch, webhookV3, bindTo(id, true))
+	require.Equal(t, old, s.ok(200, http.MethodGet, webhookV3, "")["audit_log_destination_id"])
+	require.Equal(t, other, s.ok(200, http.MethodGet, webhookV2, "")["endpoint"])
+	s.refused(409, http.MethodDelete, destinationsV3+"/"+old, "")
+}
+
+// What is given back is what was there last, not first.
+func TestRestoreWhatWasLast(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	id := s.create("one")
+	b := s.beside(&interleaved{before: map[int]func(){
+		2: func() {
+			s.ok(200, http.MethodPatch, destinationsV3+"/"+id, `{"name":"two"}`)
+			s.ok(200, http.MethodPatch, webhookV2, configured)
+		},
+		3: func() { s.vanish(id) },
+	}})
+	b.refused(404, http.MethodPatch, webhookV3, bindTo(id, true))
+	require.NotEqual(t, "unconfigured", s.ok(200, http.MethodGet, webhookV2, "")["endpoint"])
+}

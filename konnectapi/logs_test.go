@@ -273,6 +273,7 @@ func TestBeforeFromTheBeginningOfTime(t *testing.T) {
 				}
 			}
 			require.Less(t, reads.reset(), 20)
+			require.False(t, reads.early.Load())
 		})
 	}
 }
@@ -281,10 +282,14 @@ func TestBeforeFromTheBeginningOfTime(t *testing.T) {
 type counted struct {
 	store.Store
 	reads atomic.Int64
+	early atomic.Bool // a read began before the epoch
 }
 
 func (c *counted) Read(ctx context.Context, stream string, from store.From) iter.Seq2[store.Event, error] {
 	c.reads.Add(1)
+	if from.Time.Before(time.Unix(0, 0)) {
+		c.early.Store(true)
+	}
 	return c.Store.Read(ctx, stream, from)
 }
 

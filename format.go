@@ -59,9 +59,9 @@ func (f Format) Parse(line []byte) (Event, error) { return f.parse(line, cef.Len
 func (f Format) ParseStrict(line []byte) (Event, error) { return f.parse(line, cef.Strict) }
 
 // ParseHeader returns the header of the event that Parse returns, or its error. It
-// reads all of line, but keeps no attributes: for lines that are passed on as they
-// are, by who sent them or how severe they are, and for those of strangers, whose
-// events may take many times the memory of their lines.
+// keeps no attributes: for lines that are passed on as they are, by who sent them or
+// how severe they are, and for those of strangers, whose events may take many times
+// the memory of their lines. The header takes no more than its line.
 func (f Format) ParseHeader(line []byte) (cef.Header, error) {
 	switch f {
 	case CEF:

@@ -84,9 +84,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, result *Result) 
 // header is read, to keep the connection.
 const refusedBodyTime = time.Second
 
-// leave has net/http read what it would of the body of a refused request, but not
-// for long. Of one whose length is not known it reads nothing: a quarter of a
-// megabyte of each would be the most that strangers cost. As for a body that is too
+// leave has net/http read what it would of the body of a request that was refused by
+// its header, but not for long. Of one whose length is not known it reads nothing:
+// a quarter of a megabyte of each would be the most that strangers cost. As for a body that is too
 // long it closes the connection then, once the answer had time to arrive.
 func leave(w http.ResponseWriter, r *http.Request) {
 	until := time.Now()

@@ -99,6 +99,7 @@ func (h *Handler) deleteBinding(c *call) (any, error) {
 // as long as it is bound to that one.
 func (h *Handler) bind(ctx context.Context, c *call, from, id string, enabled webhook.Optional[bool]) (shipper.Webhook, error) {
 	var before *shipper.Webhook
+	finishing := context.WithoutCancel(ctx)
 	for {
 		d, err := h.destination(ctx, c.caller.Tenant, id)
 		switch {
@@ -122,7 +123,7 @@ func (h *Handler) bind(ctx context.Context, c *call, from, id string, enabled we
 		}
 		// From here on it is finished without the client too: what is left halfway
 		// sends where no destination says, and nothing mends it.
-		ctx = context.WithoutCancel(ctx)
+		ctx = finishing //nolint:fatcontext // it is the same in each round
 		w, err := h.cfg.Shipper.Change(ctx, c.stream, func(old shipper.Webhook) (shipper.Change, error) {
 			if from != "" && old.Label != from && old.Label != id { // somebody else has changed it since
 				return shipper.Change{}, nil

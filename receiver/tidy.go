@@ -137,7 +137,7 @@ func syncDirOf(name string) error {
 		return nil
 	}
 	dir, _ := filepath.Split(name)
-	d, err := os.Open(orDefault(dir, ".")) //nolint:gosec // the directory is the operator's choice
+	d, err := os.Open(orDefault(dir, "."))
 	if err != nil {
 		return err
 	}

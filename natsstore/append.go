@@ -18,7 +18,8 @@ import (
 //
 // Where the servers cannot be reached the error wraps store.ErrUnavailable.
 // When an answer does not come, nobody knows whether the block is kept: with a
-// dedup id the block is published again until ctx ends, without one the call fails.
+// dedup id the block is published again, until ctx ends or as long as the stream
+// knows the id; without one the call fails.
 func (s *natsStore) Append(ctx context.Context, stream, dedupID string, block store.Block) (seq uint64, err error) {
 	if err := store.CheckName("stream", stream); err != nil {
 		return 0, err
@@ -72,7 +73,11 @@ func (s *natsStore) fits(field string, size int) error {
 // publish publishes a block until it is stored.
 func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	dedup, open := msg.Header != nil, false // open: a try may have stored it
+	var known time.Time                     // until when the stream knows that it did
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		if !open {
+			known = time.Now().Add(s.cfg.DedupWindow - s.cfg.timeout())
+		}
 		ack, sent, err := s.once(ctx, msg)
 		open = open || sent
 		switch {
@@ -80,6 +85,10 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) 
 			return ack.Sequence, nil
 		case err == nil:
 			there, err := s.there(ctx, msg.Subject, ack.Sequence)
+			if err != nil && ctx.Err() == nil && s.closing.Err() == nil {
+				// Not wrapped: store.ErrUnavailable tells that the block is not kept.
+				return 0, fmt.Errorf("%w: %s", errInDoubt, err.Error())
+			}
 			if err != nil || there {
 				return ack.Sequence, err
 			}
@@ -89,7 +98,7 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) 
 			continue
 		case ctx.Err() != nil || s.closing.Err() != nil:
 			return 0, err
-		case !dedup || !open || !transient(err):
+		case !dedup || !open || !transient(err) || time.Now().Add(wait).After(known):
 			return 0, refused(err, open)
 		}
 		if err := s.sleep(ctx, wait); err != nil {
@@ -133,6 +142,8 @@ func (s *natsStore) sleep(ctx context.Context, d time.Duration) error {
 	return s.do(ctx, func(ctx context.Context) error { return store.SystemClock{}.Sleep(ctx, d) })
 }
 
+var errInDoubt = errors.New("natsstore: there is no answer, the block may be kept or not")
+
 // refused returns the error of Append for one of NATS; open tells that the block
 // may be stored all the same.
 func refused(err error, open bool) error {
@@ -146,7 +157,7 @@ func refused(err error, open bool) error {
 	case transient(err) && !open:
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	case transient(err):
-		return fmt.Errorf("natsstore: there is no answer, the block may be kept or not: %w", err)
+		return fmt.Errorf("%w: %w", errInDoubt, err)
 	default:
 		return fmt.Errorf("natsstore: %w", err)
 	}

@@ -100,3 +100,46 @@ func TestAppendWithoutIDWhoseAnswerIsLost(t *testing.T) {
 	require.NotErrorIs(t, err, store.ErrUnavailable)
 	require.Equal(t, []string{"event"}, read(t, direct, "w"))
 }
+
+// One call keeps its block once, or says that nobody knows, however long an outage
+// lasts.
+func TestAppendThroughLongOutage(t *testing.T) {
+	t.Parallel()
+	p := newProxy(t, single(t))
+	cfg := quiet(t)
+	cfg.DedupWindow = 2*time.Second + cfg.timeout()
+	direct := opened(t, cfg)
+	cfg.URL, cfg.Options = p.url(), []nats.Option{nats.ReconnectWait(10 * time.Millisecond)}
+	s := opened(t, cfg)
+	p.silence()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Append(t.Context(), "w", "id", store.Block{[]byte("event")})
+		done <- err
+	}()
+	require.Eventually(t, func() bool {
+		stored, err := direct.last(t.Context(), cfg.eventsStream(), cfg.eventsPrefix()+"w")
+		return err == nil && stored > 0
+	}, time.Minute, time.Millisecond)
+	p.cut(true)
+	require.ErrorIs(t, <-done, errInDoubt)
+	p.cut(false)
+	require.Equal(t, []string{"event"}, read(t, direct, "w"))
+}
+
+// A block that is kept is not called one that is not.
+func TestAppendKeptButNotSeen(t *testing.T) {
+	t.Parallel()
+	cfg := quiet(t)
+	cfg.Lease = 2 * time.Second
+	s := opened(t, cfg)
+	_, err := s.Append(t.Context(), "w", "id", store.Block{[]byte("event")})
+	require.NoError(t, err)
+	prefix := s.apiPrefix
+	s.apiPrefix = "NOBODY.LISTENS." // the servers go just after they have answered the publish
+	_, err = s.Append(t.Context(), "w", "id", store.Block{[]byte("event")})
+	s.apiPrefix = prefix
+	require.ErrorIs(t, err, errInDoubt)
+	require.NotErrorIs(t, err, store.ErrUnavailable)
+	require.Equal(t, []string{"event"}, read(t, s, "w"))
+}

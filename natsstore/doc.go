@@ -28,8 +28,9 @@
 // When the servers cannot be reached, Append returns store.ErrUnavailable at once,
 // and a Shipper waits or fails as its FailWhenFull says. When only the answer is
 // missing, nobody knows whether the block is kept: with a dedup id it is published
-// again under that id until the context ends; without one the call fails. Who
-// must know uses shipper.Shipper.RecordOnce.
+// again under that id, until the context ends or the stream may have forgotten the
+// id; without one, or then, the call fails, and the error says so. Who must know
+// uses shipper.Shipper.RecordOnce, and repeats it within store.DedupWindow.
 //
 // A claim of a webhook is a lease of Config.Lease. When a process dies, its
 // webhooks go to others after that time, when they come up in the queue, with the

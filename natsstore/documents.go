@@ -253,24 +253,32 @@ func (s *natsStore) Watch(ctx context.Context, prefix string) iter.Seq2[store.Ch
 
 // watch yields changes until ctx ends, which is an error, or yield has enough.
 func (s *natsStore) watch(ctx context.Context, prefix string, yield func(store.Change, error) bool) error {
+	// What was deleted before is nobody's news; what is deleted while the documents
+	// are still shown may have been shown.
+	var before *jetstream.StreamInfo
+	err := s.retry(ctx, func(ctx context.Context) (err error) {
+		before, err = s.documentStream.Info(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	watcher, err := s.watcher(ctx, prefix)
 	if err != nil {
 		return err
 	}
 	defer stop(watcher)
-	first := true
 	for {
 		select {
 		case entry, ok := <-watcher.Updates():
 			if !ok {
 				return store.ErrUnavailable
 			}
-			if entry == nil {
-				first = false
+			if entry == nil { // all are shown
 				continue
 			}
 			change, ok := changeOf(entry, prefix)
-			if !ok || first && change.Deleted {
+			if !ok || change.Deleted && change.Revision <= before.State.LastSeq {
 				continue
 			}
 			if !yield(change, nil) {

@@ -139,3 +139,41 @@ func TestDeletedIsForgotten(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, tombstone.String(), msg.Header.Get(jetstream.MsgTTLHeader))
 }
+
+// What is deleted while a watch still shows the documents, after it was shown, is
+// told.
+func TestDeletedWhileShown(t *testing.T) {
+	t.Parallel()
+	cfg := quiet(t)
+	s := opened(t, cfg)
+	const documents = 1500 // more than a watcher is sent ahead
+	value := make([]byte, 10_000)
+	name := func(i int) string { return fmt.Sprintf("p/%04d", i) }
+	revisions := make([]uint64, documents)
+	for i := range documents {
+		var err error
+		revisions[i], err = s.Put(t.Context(), name(i), value, 0)
+		require.NoError(t, err)
+	}
+	_, err := s.Put(t.Context(), "p/gone", value, 0)
+	require.NoError(t, err)
+	gone, err := s.Get(t.Context(), "p/gone")
+	require.NoError(t, err)
+	require.NoError(t, s.Delete(t.Context(), "p/gone", gone.Revision))
+	var told []string
+	for change, err := range s.Watch(t.Context(), "p/") {
+		require.NoError(t, err)
+		if change.Key == name(0) && !change.Deleted {
+			require.NoError(t, s.Delete(t.Context(), name(0), revisions[0]))
+			_, err := s.Put(t.Context(), name(documents-1), []byte("new"), revisions[documents-1])
+			require.NoError(t, err)
+		}
+		if change.Deleted {
+			told = append(told, change.Key)
+		}
+		if string(change.Value) == "new" {
+			break
+		}
+	}
+	require.Equal(t, []string{name(0)}, told)
+}

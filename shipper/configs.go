@@ -187,10 +187,14 @@ func (c *configs) remove(ctx context.Context, id string, revision uint64) error 
 // the document's revision.
 func (c *configs) watch(ctx context.Context, changed func(id string, revision uint64, d *document)) error {
 	defer c.see(false)
-	c.see(true)
+	seen := false // a watch may take some time to begin
 	for change, err := range c.store.Watch(ctx, webhookPrefix) {
 		if err != nil {
 			return err
+		}
+		if !seen {
+			seen = true
+			c.see(true)
 		}
 		id := strings.TrimPrefix(change.Key, webhookPrefix)
 		c.forget(id)

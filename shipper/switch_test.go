@@ -2,6 +2,7 @@ package shipper_test
 
 import (
 	"context"
+	"iter"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -507,6 +508,44 @@ func TestResumeFromNowByAnotherClock(t *testing.T) {
 		s.record("after")
 		pass(time.Minute)
 		require.Equal(t, []string{"on", "after"}, s.endpoint.names())
+	})
+}
+
+// lateStore begins to watch late, as one does that is asked over the network.
+type lateStore struct {
+	store.Store
+
+	gate chan struct{}
+}
+
+func (l *lateStore) Watch(ctx context.Context, prefix string) iter.Seq2[store.Change, error] {
+	return func(yield func(store.Change, error) bool) {
+		select {
+		case <-l.gate:
+		case <-ctx.Done():
+			yield(store.Change{}, context.Cause(ctx))
+			return
+		}
+		l.Store.Watch(ctx, prefix)(yield)
+	}
+}
+
+// Nothing is remembered before the watch has begun, or what is deleted until then
+// would be remembered for ever.
+func TestDeletedBeforeTheWatchBegins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, late, sealed := newEndpoint(t, nil), &lateStore{memory(t), make(chan struct{})}, sealing(keyOf(t, "k"))
+		s, other := start(t, e, late, sealed), start(t, e, late.Store, sealed)
+		other.configure()
+		s.record("1")
+		pass(time.Minute)
+		require.NoError(t, other.Delete(t.Context(), hook))
+		close(late.gate)
+		pass(time.Minute)
+		var unconfigured *shipper.UnconfiguredError
+		require.ErrorAs(t, s.Record(t.Context(), hook, events("2")...), &unconfigured)
+		require.Equal(t, []string{"1"}, e.names())
 	})
 }
 

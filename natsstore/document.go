@@ -36,10 +36,15 @@ type document struct {
 	// end when they were last looked at; empty if that is not known.
 	Server string `json:"server,omitempty"`
 
-	Next   store.Position `json:"next,omitzero"`
-	Last   time.Time      `json:"last,omitzero"` // of the event before Next
-	Frozen []frozen       `json:"frozen,omitempty"`
-	Gaps   []store.Gap    `json:"gaps,omitempty"`
+	Next store.Position `json:"next,omitzero"`
+	Last time.Time      `json:"last,omitzero"` // of the event before Next
+
+	// Rewound is what Next was set to when events were lost: what is just before it
+	// need not be of the stream then.
+	Rewound store.Position `json:"rewound,omitzero"`
+
+	Frozen []frozen    `json:"frozen,omitempty"`
+	Gaps   []store.Gap `json:"gaps,omitempty"`
 
 	HasStatus bool   `json:"has_status,omitempty"`
 	Status    []byte `json:"-"`

@@ -63,6 +63,10 @@ func (s *natsStore) lacks(ctx context.Context, stream string, d *document) (bool
 	if at.IsZero() || seq == 0 {
 		return false, nil // nothing came before
 	}
+	if d.end() == d.Rewound {
+		next, last, err := s.firstAfter(ctx, stream, d.Last)
+		return next < d.Next.Seq || last+1 < d.Next.Seq, err
+	}
 	msg, err := s.get(ctx, s.cfg.eventsStream(), getRequest{Seq: seq})
 	if err != nil {
 		return false, err
@@ -81,7 +85,7 @@ func (s *natsStore) lacks(ctx context.Context, stream string, d *document) (bool
 // that are there: by its time, for sequences are given anew.
 func (s *natsStore) restart(ctx context.Context, stream string, d *document) error {
 	known, _ := d.before()
-	info, err := s.eventsInfo(ctx) // before the look: what comes later is behind its last
+	info, err := s.eventsInfo(ctx)
 	if err != nil {
 		return err
 	}
@@ -94,15 +98,30 @@ func (s *natsStore) restart(ctx context.Context, stream string, d *document) err
 	if d.Next.Index > 0 { // a part of that block was not
 		d.Last = d.Last.Add(-time.Nanosecond)
 	}
-	from := d.Last.Add(time.Nanosecond)
-	msg, err := s.get(ctx, s.cfg.eventsStream(), getRequest{StartTime: &from, Next: s.cfg.eventsPrefix() + escape(stream)})
+	next, _, err := s.firstAfter(ctx, stream, d.Last)
 	if err != nil {
 		return err
 	}
-	next := info.State.LastSeq + 1
-	if msg != nil {
-		next = msg.Sequence
-	}
 	d.Next, d.Frozen = store.Position{Seq: next}, nil
+	d.Rewound = d.Next
 	return nil
+}
+
+// firstAfter returns the sequence of the stream's first message after the time, or
+// where the next one of all streams can be at the earliest, and of the last of all.
+func (s *natsStore) firstAfter(ctx context.Context, stream string, at time.Time) (next, last uint64, err error) {
+	info, err := s.eventsInfo(ctx) // before the look: what comes later is behind its last
+	if err != nil {
+		return 0, 0, err
+	}
+	from := at.Add(time.Nanosecond)
+	msg, err := s.get(ctx, s.cfg.eventsStream(), getRequest{StartTime: &from, Next: s.cfg.eventsPrefix() + escape(stream)})
+	if err != nil {
+		return 0, 0, err
+	}
+	last = info.State.LastSeq
+	if msg != nil {
+		return msg.Sequence, last, nil
+	}
+	return last + 1, last, nil
 }

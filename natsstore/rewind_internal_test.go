@@ -2,6 +2,7 @@ package natsstore
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -410,6 +411,54 @@ func TestRewindBehindAcknowledged(t *testing.T) {
 			require.True(t, lost)
 			require.Equal(t, store.Position{Seq: second}, d.Next)
 			require.Empty(t, d.Frozen)
+		})
+	}
+}
+
+// Events of others may stand just before where the rest of a webhook's begins after
+// a loss: that is not taken for another one.
+func TestRewindBehindOthers(t *testing.T) {
+	t.Parallel()
+	for _, keeper := range []string{"server", "another"} {
+		t.Run(keeper, func(t *testing.T) {
+			t.Parallel()
+			server := startLosing(t, "server")
+			cfg := server.config()
+			s := opened(t, cfg)
+			s.keeper = keeper // if it is another, nobody knows which process it is
+			take := func(want string) {
+				t.Helper()
+				for {
+					c, err := s.Claim(t.Context())
+					require.NoError(t, err)
+					b, err := c.Batch(t.Context(), all)
+					if err != nil {
+						require.ErrorIs(t, err, store.ErrClaimLost)
+						continue
+					}
+					require.NoError(t, c.Ack(t.Context(), b.ID, nil, store.Limits{}))
+					require.NoError(t, c.Release(t.Context(), store.Wait{}))
+					if c.Stream() == "w" {
+						require.Equal(t, []string{want}, texts(b))
+						return
+					}
+				}
+			}
+			appended(t, s, "w", "kept")
+			take("kept")
+			for n := range 2 {
+				server.losing(cfg.eventsStream(), func() {
+					server.reached(s)
+					appended(t, s, "w", "lost")
+					take("lost")
+				})
+				server.reached(s)
+				appended(t, s, "other", "x")
+				after := fmt.Sprint("after ", n)
+				appended(t, s, "w", after)
+				require.NoError(t, s.ringer.flush(t.Context(), true))
+				take(after)
+			}
 		})
 	}
 }

@@ -52,8 +52,8 @@ type Config struct {
 	Subject string
 
 	// Replicas is how many servers keep each stream and bucket that Open
-	// creates, 1 to 5. Those that exist must have as many. Default 0 is one for
-	// new ones and any number for those that exist.
+	// creates, 1 to 5. Those that exist must have as many. Default 0 is any number
+	// for those that exist, and for new ones that of the stream of events, or one.
 	Replicas int
 
 	// MaxBytes bounds the stream of events that Open creates; one that exists

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,7 +113,7 @@ func (cfg *Config) connection() []nats.Option {
 func openOn(ctx context.Context, cfg Config, conn *nats.Conn) (*natsStore, error) {
 	s := &natsStore{
 		cfg: cfg, conn: conn, apiPrefix: jetstream.DefaultAPIPrefix,
-		window: make(chan struct{}, cfg.Window), held: map[string]*claim{},
+		window: make(chan struct{}, cfg.Window), held: map[string]*claim{}, total: newTotals(),
 	}
 	s.closing, s.close = context.WithCancelCause(context.Background())
 	switch {
@@ -179,19 +180,22 @@ func (s *natsStore) jetStream(options ...jetstream.JetStreamOpt) (jetstream.JetS
 // openStreams opens what the store keeps everything in, and warns of what makes
 // it less safe than it could be.
 func (s *natsStore) openStreams(ctx context.Context) error {
-	var info *jetstream.StreamInfo
+	var all []jetstream.Stream
 	for i, want := range s.cfg.streams() {
 		var stream jetstream.Stream
+		if s.cfg.Replicas == 0 && i > 0 {
+			want.Replicas = s.events.CachedInfo().Config.Replicas
+		}
 		if err := s.retry(ctx, func(ctx context.Context) (err error) {
 			stream, err = s.cfg.ensure(ctx, s.js, want)
 			return err
 		}); err != nil {
 			return err
 		}
+		all = append(all, stream)
 		switch i {
 		case 0:
 			s.events = stream
-			info = stream.CachedInfo()
 		case 1:
 			s.tokens = stream
 		case 2:
@@ -213,15 +217,36 @@ func (s *natsStore) openStreams(ctx context.Context) error {
 	if s.documents, err = s.bucket(ctx, s.cfg.documentsBucket()); err != nil {
 		return err
 	}
-	s.replicas = info.Config.Replicas
-	s.warn(info)
-	if s.replicas == 1 {
-		if info, err = s.eventsInfo(ctx); err != nil { // who creates a stream is not told
-			return fmt.Errorf("natsstore: stream %s: %w", s.cfg.eventsStream(), err)
+	fewest := slices.MinFunc(all, func(a, b jetstream.Stream) int {
+		return a.CachedInfo().Config.Replicas - b.CachedInfo().Config.Replicas
+	}).CachedInfo()
+	s.replicas = fewest.Config.Replicas
+	s.warn(fewest, s.consumer.CachedInfo())
+	if s.replicas > 1 {
+		return nil
+	}
+	return s.findKeeper(ctx, all)
+}
+
+// findKeeper finds out which server keeps all streams, if it is a single one.
+func (s *natsStore) findKeeper(ctx context.Context, all []jetstream.Stream) error {
+	for i, stream := range all {
+		var info *jetstream.StreamInfo
+		if err := s.retry(ctx, func(ctx context.Context) (err error) {
+			info, err = stream.Info(ctx) // who creates a stream is not told
+			return err
+		}); err != nil {
+			return fmt.Errorf("natsstore: stream %s: %w", stream.CachedInfo().Config.Name, err)
 		}
+		keeper := ""
 		if info.Cluster != nil {
-			s.keeper = nameOf(info.Cluster.Leader, s.conn.ConnectedServerId())
+			keeper = nameOf(info.Cluster.Leader, s.conn.ConnectedServerId())
 		}
+		if i > 0 && keeper != s.keeper || info.Config.Replicas > 1 {
+			s.scattered = true
+			return nil
+		}
+		s.keeper = keeper
 	}
 	return nil
 }
@@ -240,7 +265,11 @@ func (s *natsStore) bucket(ctx context.Context, name string) (bucket jetstream.K
 
 // warn tells the log what makes the store less safe, or less able, than the
 // contract of stores wants.
-func (s *natsStore) warn(info *jetstream.StreamInfo) {
+func (s *natsStore) warn(info *jetstream.StreamInfo, consumer *jetstream.ConsumerInfo) {
+	if consumer.Paused {
+		s.cfg.Logger.Warn("the consumer that hands webhooks out is paused: nothing is delivered until it goes on",
+			slog.String("stream", consumer.Stream), slog.String("consumer", consumer.Name), slog.Duration("remaining", consumer.PauseRemaining))
+	}
 	if replicas := info.Config.Replicas; replicas < 3 && !s.cfg.SyncAlways {
 		s.cfg.Logger.Warn("events are acknowledged before they are synced to disk: a power failure of the server can lose the last ones; use three replicas, or sync_interval: always",
 			slog.String("stream", info.Config.Name), slog.Int("replicas", replicas))

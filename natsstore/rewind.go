@@ -11,7 +11,7 @@ import (
 // known: it is the one that the store is connected to.
 func (s *natsStore) server() string {
 	id := s.conn.ConnectedServerId()
-	if s.replicas > 1 || nameOf(s.conn.ConnectedServerName(), id) != s.keeper {
+	if s.replicas > 1 || s.scattered || nameOf(s.conn.ConnectedServerName(), id) != s.keeper {
 		return ""
 	}
 	return id

@@ -75,10 +75,11 @@ type natsStore struct {
 	mu   sync.Mutex
 	held map[string]*claim // by stream
 
-	total totals
+	total *totals
 
-	replicas int    // of the stream of events
-	keeper   string // the name of the server that had it at the beginning
+	replicas  int    // the fewest of the streams
+	keeper    string // the name of the server that had all streams at the beginning
+	scattered bool   // no single server had
 
 	beforeToken func() // for tests: runs between an event and its token
 }

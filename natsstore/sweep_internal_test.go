@@ -279,20 +279,20 @@ func TestEstimate(t *testing.T) {
 // Only what took long is remembered, and not for ever.
 func TestTotalIsRemembered(t *testing.T) {
 	t.Parallel()
-	var total totals
+	total := newTotals()
 	backlog := store.Backlog{Events: 1}
-	_, ok := total.get()
-	require.False(t, ok)
+	_, wait := total.get()
+	require.NotNil(t, wait)
 	total.set(backlog, cheapTotal, time.Now().Add(-time.Minute))
-	_, ok = total.get()
-	require.False(t, ok)
+	_, wait = total.get()
+	require.NotNil(t, wait)
 	total.set(backlog, cheapTotal+1, time.Now().Add(-time.Minute))
-	got, ok := total.get()
-	require.True(t, ok)
+	got, wait := total.get()
+	require.Nil(t, wait)
 	require.Equal(t, backlog, got)
 	total.until = time.Now()
-	_, ok = total.get()
-	require.False(t, ok)
+	_, wait = total.get()
+	require.NotNil(t, wait)
 }
 
 var errStopped = errors.New("stopped")

@@ -17,21 +17,48 @@ const (
 	cheapTotal = 64
 )
 
-// totals is the last total of many streams.
+// totals is the last total of many streams, and who waits for the next one.
 type totals struct {
+	turn chan struct{} // holds one while streams are counted
+
 	mu    sync.Mutex
 	value store.Backlog
 	until time.Time
+	next  *sum
 }
 
-// get returns the last total, if it is good enough.
-func (t *totals) get() (store.Backlog, bool) {
+// sum is shared by all who have asked before somebody began to add it up.
+type sum struct {
+	done      chan struct{}
+	value     store.Backlog
+	err       error
+	abandoned bool // the context of who counted has ended
+}
+
+func newTotals() *totals { return &totals{turn: make(chan struct{}, 1)} }
+
+// get returns the last total, if it is good enough, and else the sum to wait
+// for.
+func (t *totals) get() (store.Backlog, *sum) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.value, time.Now().Before(t.until)
+	if time.Now().Before(t.until) {
+		return t.value, nil
+	}
+	if t.next == nil {
+		t.next = &sum{done: make(chan struct{})}
+	}
+	return store.Backlog{}, t.next
 }
 
-// set replaces it by the total of so many streams.
+// begin is called by who has the turn: others wait for another sum.
+func (t *totals) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next = nil
+}
+
+// set replaces the total by that of so many streams.
 func (t *totals) set(value store.Backlog, streams int, began time.Time) {
 	if streams <= cheapTotal {
 		return
@@ -44,21 +71,47 @@ func (t *totals) set(value store.Backlog, streams int, began time.Time) {
 
 // Total implements store.Store. It asks for the state of each stream that has a
 // token, so with many of them it costs much; such a total is remembered for a
-// while.
+// while. Those who ask while streams are counted share the next sum.
 func (s *natsStore) Total(ctx context.Context) (total store.Backlog, err error) {
 	err = s.do(ctx, func(ctx context.Context) error {
-		var good bool
-		if total, good = s.total.get(); good {
-			return nil
+		for {
+			value, c := s.total.get()
+			if c == nil {
+				total = value
+				return nil
+			}
+			select {
+			case s.total.turn <- struct{}{}:
+				s.countFor(ctx, c)
+				<-s.total.turn
+			case <-c.done:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			if !c.abandoned || ctx.Err() != nil {
+				total = c.value
+				return c.err
+			}
 		}
-		began := time.Now()
-		var streams int
-		if total, streams, err = s.count(ctx); err == nil {
-			s.total.set(total, streams, began)
-		}
-		return err
 	})
 	return total, err
+}
+
+// countFor counts for all who wait for c, unless another has done so just now.
+func (s *natsStore) countFor(ctx context.Context, c *sum) {
+	select {
+	case <-c.done:
+		return
+	default:
+	}
+	s.total.begin()
+	began := time.Now()
+	var streams int
+	if c.value, streams, c.err = s.count(ctx); c.err == nil {
+		s.total.set(c.value, streams, began)
+	}
+	c.abandoned = c.err != nil && ctx.Err() != nil
+	close(c.done)
 }
 
 // count adds up the backlogs, and tells of how many streams.

@@ -138,3 +138,44 @@ func TestWorkAtOnce(t *testing.T) {
 	running.Wait()
 	require.NotContains(t, l.String(), "no work can be fetched")
 }
+
+// What counts is the stream with the fewest replicas, and new ones get as many as
+// that of events.
+func TestOpenWithMixedReplicas(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, three(t), 1)
+	t.Cleanup(func() { remove(withoutContext{t}, cfg) })
+	s, err := open(t.Context(), cfg)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	js := operator(t, cfg)
+	more := cfg.streams()[0]
+	more.Replicas = 3
+	_, err = js.UpdateStream(t.Context(), more)
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteStream(t.Context(), cfg.tokensStream()))
+	var l logs
+	cfg.Replicas, cfg.SyncAlways, cfg.Logger = 0, false, l.logger()
+	s = opened(t, cfg)
+	require.Contains(t, l.String(), "stream="+kvPrefix+cfg.statesBucket()+" replicas=1")
+	require.False(t, s.seen(&document{}), "it looks for what may be lost")
+	require.Equal(t, 3, s.tokens.CachedInfo().Config.Replicas)
+	appended(t, s, "w", "1")
+	require.Equal(t, []string{"1"}, deliver(t, claimed(t, s, "w")))
+}
+
+// Open warns of a consumer that somebody has paused.
+func TestOpenWarnsOfPause(t *testing.T) {
+	t.Parallel()
+	cfg := quiet(t)
+	s, err := open(t.Context(), cfg)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	_, err = operator(t, cfg).PauseConsumer(t.Context(), cfg.tokensStream(), consumerName, time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	var l logs
+	cfg.Logger = l.logger()
+	opened(t, cfg)
+	require.Contains(t, l.String(), "is paused: nothing is delivered until it goes on")
+	require.Contains(t, l.String(), "consumer="+consumerName)
+}

@@ -77,15 +77,20 @@ func (s *Shipper) StartReplay(ctx context.Context, id string, start, end time.Ti
 			Version: replayVersion, ID: delivery.NewID(), StartAt: start.UTC(), EndAt: end.UTC(),
 			Status: webhook.JobAccepted, revision: old.revision,
 		}
+		// The name first: whoever is handed it waits for the job. So none that is
+		// stored, be it late, stays without somebody who works on it.
+		if next.Name, err = s.callReplay(ctx, id, next); err != nil {
+			return old.public(), err
+		}
 		err = s.putReplay(ctx, id, next)
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
-		called := err == nil && s.callReplay(ctx, id, next) == nil
-		if !called {
-			s.callReplayLater(id, next)
+		if err != nil {
+			return old.public(), err
 		}
-		return next.public(), err
+		_ = s.store.Wake(ctx, replayStreams+id) // without it the job is found a second later
+		return next.public(), nil
 	}
 }
 
@@ -124,6 +129,7 @@ const (
 type replayJob struct {
 	Version   int               `json:"version"`
 	ID        string            `json:"id"`
+	Name      uint64            `json:"name"` // the sequence of its name in the stream
 	StartAt   time.Time         `json:"start_at"`
 	EndAt     time.Time         `json:"end_at"`
 	Status    webhook.JobStatus `json:"status"`
@@ -212,48 +218,43 @@ func (s *Shipper) putReplay(ctx context.Context, id string, job *replayJob) erro
 	return err
 }
 
-// callReplay gives the store the job to hand out.
-func (s *Shipper) callReplay(ctx context.Context, id string, job *replayJob) error {
-	_, err := s.store.Append(ctx, replayStreams+id, job.ID, store.Block{[]byte(job.ID)})
-	return err
+// callReplay gives the store the job to hand out, and returns the sequence of its
+// name.
+func (s *Shipper) callReplay(ctx context.Context, id string, job *replayJob) (uint64, error) {
+	return s.store.Append(ctx, replayStreams+id, job.ID, store.Block{[]byte(job.ID)})
 }
 
-// callReplayLater does so if the job is stored, without waiting for it, however long
-// the store fails. It may be stored although its write returned an error, and
-// some time after that.
-func (s *Shipper) callReplayLater(id string, job *replayJob) {
-	until := s.cfg.Clock.Now().Add(recently)
-	s.chores.add("replay/"+job.ID, func(ctx context.Context) bool {
-		found, err := s.loadReplay(ctx, id)
-		there := err == nil && found.ID == job.ID && !found.Status.Ended()
-		if there {
-			err = s.callReplay(ctx, id, found)
-		}
-		if err != nil && !s.ended(err) {
-			s.cfg.Logger.WarnContext(ctx, "a replay job could not be handed out", "webhook", id, "error", err)
+// resumeReplays hands the jobs out whose names were lost, as a store on a single
+// server can lose the last events with its power. It tells whether it has seen all.
+func (s *Shipper) resumeReplays(ctx context.Context) bool {
+	for doc, err := range s.store.List(ctx, replayJobs) {
+		if err != nil {
+			if s.ended(err) {
+				return true
+			}
+			s.cfg.Logger.ErrorContext(ctx, "replay jobs cannot be resumed", "error", err)
 			return false
 		}
-		return err != nil || there || s.cfg.Clock.Now().After(until)
-	})
-}
-
-// resumeReplays hands the jobs out that a process has left between their
-// acceptance and that.
-func (s *Shipper) resumeReplays() {
-	for doc, err := range s.store.List(s.closing, replayJobs) {
 		id := strings.TrimPrefix(doc.Key, replayJobs)
-		var job *replayJob
-		if err == nil {
-			job, err = parseReplay(id, doc)
+		job, err := parseReplay(id, doc)
+		if err != nil {
+			s.cfg.Logger.ErrorContext(ctx, "a replay job cannot be resumed", "webhook", id, "error", err)
+			continue // it is of a later version
 		}
-		if err == nil && !job.Status.Ended() {
-			var state store.State
-			if state, err = s.store.State(s.closing, replayStreams+id); err == nil && state.Events == 0 {
-				err = s.callReplay(s.closing, id, job)
+		if job.Status.Ended() {
+			continue
+		}
+		state, err := s.store.State(ctx, replayStreams+id)
+		if err == nil && state.Events == 0 {
+			_, err = s.callReplay(ctx, id, job)
+		}
+		if err != nil {
+			if s.ended(err) {
+				return true
 			}
-		}
-		if err != nil && !s.ended(err) {
-			s.cfg.Logger.Error("a replay job cannot be resumed", "webhook", id, "error", err)
+			s.cfg.Logger.ErrorContext(ctx, "a replay job cannot be resumed", "webhook", id, "error", err)
+			return false
 		}
 	}
+	return true
 }

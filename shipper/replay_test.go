@@ -3,7 +3,6 @@ package shipper_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"net/http"
 	"slices"
@@ -538,43 +537,80 @@ func (f *faulty) Append(ctx context.Context, stream, dedupID string, block store
 	return f.Store.Append(ctx, stream, dedupID, block)
 }
 
-// A job that was stored is accepted, although nobody could be told of it: it is
-// handed out as soon as the store takes its name, or after a restart.
+// A job that cannot be handed out is not accepted.
+func TestReplayNotHandedOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := newFaulty(t)
+		s := start(t, newEndpoint(t, nil), st)
+		s.configure()
+		times := s.record3()
+		st.set(func() {
+			st.append = func(stream string) error {
+				if stream != hook {
+					return errors.New("the disk is gone")
+				}
+				return nil
+			}
+		})
+		_, err := s.StartReplay(t.Context(), hook, times[0], times[2])
+		require.ErrorContains(t, err, "the disk is gone")
+		pass(time.Hour)
+		s.requireReplay(webhook.JobUnconfigured, 0, 0, 0)
+	})
+}
+
+// A process that dies before the job is stored leaves nothing behind that later jobs
+// have to wait for.
+func TestReplayOfDeadProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, f, sealed := newEndpoint(t, nil), &faultyStore{Store: memory(t)}, sealing(keyOf(t, "k"))
+		dead, s := start(t, e, f, sealed), start(t, e, f.Store, sealed)
+		s.configure()
+		times := s.record3()
+		f.set(func(method string, _ int) error {
+			if method == "Put" {
+				return errFaulty
+			}
+			return nil
+		}, nil)
+		_, err := dead.StartReplay(t.Context(), hook, times[0], times[2])
+		require.ErrorIs(t, err, errFaulty)
+		dead.stop()
+		s.replay(times[2], times[2])
+		pass(time.Second)
+		s.requireReplay(webhook.JobCompleted, 1, 0, 1)
+		pass(time.Hour)
+		s.requireReplay(webhook.JobCompleted, 1, 0, 1)
+	})
+}
+
+// A job whose name was lost is handed out again at the next start, also where the
+// store cannot be reached then.
 func TestReplayResumed(t *testing.T) {
 	t.Parallel()
-	for _, restart := range []bool{false, true} {
-		t.Run(fmt.Sprintf("restart=%t", restart), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				st := newFaulty(t)
-				s := start(t, newEndpoint(t, nil), st)
-				s.configure()
-				times := s.record3()
-				st.set(func() {
-					st.append = func(stream string) error {
-						if stream != hook {
-							return errors.New("the disk is gone")
-						}
-						return nil
-					}
-				})
-				_, err := s.StartReplay(t.Context(), hook, times[0], times[2])
-				require.NoError(t, err)
-				pass(10 * time.Minute)
-				s.requireReplay(webhook.JobAccepted, 0, 0, 0)
-				require.Contains(t, s.logs.String(), "a replay job could not be handed out")
-				if restart {
-					s.stop()
-				}
-				st.set(func() { st.append = nil })
-				if restart {
-					s = start(t, s.endpoint, st)
-				}
-				pass(time.Minute)
-				s.requireReplay(webhook.JobCompleted, 3, 0, 3)
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		e, f, sealed := newEndpoint(t, always(http503)), &faultyStore{Store: memory(t)}, sealing(keyOf(t, "k"))
+		s := start(t, e, f, sealed)
+		s.configure()
+		times := s.record3()
+		s.replay(times[0], times[2])
+		pass(time.Minute)
+		s.stop()
+		require.NoError(t, f.DeleteStream(t.Context(), "$replay/"+hook))
+		e.set(nil)
+		f.set(func(method string, call int) error {
+			if method == "List" && call == 0 {
+				return errFaulty
+			}
+			return nil
+		}, nil)
+		s = start(t, e, f, sealed)
+		pass(time.Hour)
+		s.requireReplay(webhook.JobCompleted, 3, 0, 3)
+		require.Contains(t, s.logs.String(), "replay jobs cannot be resumed")
+	})
 }
 
 // hangingStore does nothing but wait while it cannot be reached.

@@ -50,10 +50,11 @@ var _ worker = (*replay)(nil)
 
 // work sends batches of the job until it is another's turn.
 func (r *replay) work(ctx context.Context) (store.Wait, error) {
-	if err := r.find(ctx); err != nil || r.job == nil {
-		return store.Wait{}, err
+	wait, err := r.find(ctx)
+	if err != nil || r.job == nil {
+		return wait, err
 	}
-	wait, err := r.run(ctx)
+	wait, err = r.run(ctx)
 	if errors.Is(err, store.ErrConflict) { // it was replaced
 		return store.Wait{}, nil
 	}
@@ -61,27 +62,35 @@ func (r *replay) work(ctx context.Context) (store.Wait, error) {
 }
 
 // find finds the job that the claim is for, and acknowledges what was for others:
-// those that have ended or were replaced.
-func (r *replay) find(ctx context.Context) error {
+// those that have ended, were replaced, or were never stored. It returns how long to
+// wait if there is none yet.
+func (r *replay) find(ctx context.Context) (store.Wait, error) {
 	for {
 		batch, err := r.claim.Batch(ctx, store.Limits{Events: 1, Bytes: store.MaxName})
 		if errors.Is(err, store.ErrNoEvents) {
-			return r.clearGaps(ctx)
+			return store.Wait{}, r.clearGaps(ctx)
 		}
 		if err != nil {
-			return err
+			return store.Wait{}, err
 		}
-		// Whoever appended the name had found the job stored.
 		job, err := r.s.loadReplay(ctx, r.id)
 		if err != nil {
-			return err
+			return store.Wait{}, err
 		}
-		if job.ID == string(batch.Events[0].Data) && !job.Status.Ended() {
+		name := &batch.Events[0]
+		switch {
+		case job.ID != string(name.Data):
+			// A job is stored after its name.
+			age := r.s.cfg.Clock.Now().Sub(name.Time)
+			if name.Position.Seq > job.Name && age < recently {
+				return store.Wait{After: retryStore}, nil
+			}
+		case !job.Status.Ended():
 			r.job = job
-			return nil
+			return store.Wait{}, nil
 		}
 		if err := r.claim.Ack(ctx, batch.ID, nil, store.Limits{}); err != nil {
-			return err
+			return store.Wait{}, err
 		}
 	}
 }

@@ -70,7 +70,7 @@ func New(cfg Config) (*Shipper, error) {
 	for range claimers {
 		s.running.Go(s.dispatch)
 	}
-	s.running.Go(s.resumeReplays)
+	s.chores.add("replays", s.resumeReplays)
 	return s, nil
 }
 

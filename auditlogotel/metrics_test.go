@@ -14,6 +14,7 @@ import (
 	"github.com/seed-6bcf82c5/auditlog/auditlogotel"
 	"github.com/seed-6bcf82c5/auditlog/konnecttest"
 	"github.com/seed-6bcf82c5/auditlog/shipper"
+	"github.com/seed-6bcf82c5/auditlog/store"
 	"github.com/seed-6bcf82c5/auditlog/webhook"
 )
 
@@ -120,12 +121,18 @@ func TestFiguresAgree(t *testing.T) {
 	}
 }
 
+// ahead is a clock that is ahead of the store's.
+type ahead struct{ store.SystemClock }
+
+func (a ahead) Now() time.Time { return a.SystemClock.Now().Add(2 * time.Second) }
+
 // While a call waits for room it is shown; what is passed over is, too.
 func TestBlockedAndSkipped(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t, auditlogotel.Config{}, func(cfg *shipper.Config) {
 		cfg.Limits.Events = 1
 		cfg.ResumeFromNow = true
+		cfg.Clock = ahead{} // or what was recorded within the last second would be sent
 	})
 	s.update(webhookID, webhook.Patch{Enabled: webhook.Set(false)})
 	s.record(webhookID, 1)

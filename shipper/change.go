@@ -85,6 +85,9 @@ func (s *Shipper) Change(ctx context.Context, id string, decide func(Webhook) (C
 			seq, err = s.recordChange(ctx, id, dedupID, change.Events)
 			told = seq > 0
 		}
+		if err == nil && seq > 0 && !next.skipBefore.Equal(old.skipBefore) {
+			next.skipBefore, err = s.acceptedAt(ctx, id, seq) // clocks may differ
+		}
 		if err != nil || !differs {
 			return old.public(), err
 		}
@@ -110,6 +113,14 @@ func (s *Shipper) Change(ctx context.Context, id string, decide func(Webhook) (C
 		}
 		return next.public(), nil
 	}
+}
+
+// acceptedAt returns when the store has accepted the block.
+func (s *Shipper) acceptedAt(ctx context.Context, id string, seq uint64) (time.Time, error) {
+	for e, err := range s.store.Read(ctx, id, store.From{Position: store.Position{Seq: seq}}) {
+		return e.Time, err
+	}
+	return time.Time{}, nil // it has gone already: there is nothing before it
 }
 
 // public is what others are shown.

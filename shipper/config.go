@@ -95,9 +95,9 @@ type Config struct {
 
 	// ResumeFromNow makes a webhook that is switched on again skip what was not
 	// sent by then: what was recorded while it was off, and what waited before.
-	// It is counted and logged. Of the last second before the switch everything is
-	// sent, for the store's clock may be behind. Otherwise the webhook goes on where
-	// it stopped.
+	// It is counted and logged. Without [Change.Events], which tell when the switch
+	// was, what was recorded within a second before it is sent as well, for the
+	// store's clock may be behind. Otherwise the webhook goes on where it stopped.
 	ResumeFromNow bool
 
 	// ForbidSkipSSLVerification refuses configurations that switch the

@@ -228,7 +228,7 @@ func (w *session) accepted(ctx context.Context, st *stored, o *outcome) (*store.
 	w.progress.Hold, w.progress.Trials = nil, 0
 	suspects := w.progress.Suspects
 	w.mu.Unlock()
-	w.s.setHeld(w.id, false)
+	w.s.setHeld(w.id, nil)
 	w.statusChanged(ctx, before, after)
 
 	var stop *store.Wait
@@ -331,7 +331,7 @@ func (w *session) hold(ctx context.Context, st *stored, reason string) (store.Wa
 	h.Until = now.Add(h.Interval)
 	w.progress.Hold, w.progress.Trials = &h, 0
 	w.mu.Unlock()
-	w.s.setHeld(w.id, true)
+	w.s.setHeld(w.id, &h)
 	w.s.cfg.Logger.WarnContext(ctx, "a webhook is held: its endpoint takes no events", "webhook", w.id,
 		"reason", reason, "since", h.Since, "next_probe", h.Until)
 	return store.Wait{After: h.Interval}, w.claim.Save(ctx, w.encoded())

@@ -93,7 +93,7 @@ func (w *session) run(ctx context.Context) (store.Wait, error) {
 	if older { // it was changed just now
 		return store.Wait{}, nil
 	}
-	w.s.setHeld(w.id, p.Hold != nil)
+	w.s.setHeld(w.id, p.Hold)
 	if !st.config.Enabled && (st.drain <= p.GaveUp || st.drain < state.Next.Seq) {
 		return store.Wait{After: store.UntilWoken}, nil
 	}

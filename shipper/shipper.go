@@ -30,8 +30,8 @@ type Shipper struct {
 	running sync.WaitGroup
 
 	mu     sync.Mutex
-	active map[string]worker // by stream
-	held   map[string]struct{}
+	active map[string]worker    // by stream
+	held   map[string]time.Time // until when, of webhooks that this process has held
 }
 
 // New returns a Shipper over the store and begins to ship what it holds. An
@@ -48,7 +48,7 @@ func New(cfg Config) (*Shipper, error) {
 		places:    newPlaces(cfg.Workers, cfg.SlowWorkers),
 		chores:    newChores(),
 		asking:    make(chan struct{}, 1),
-		active:    map[string]worker{}, held: map[string]struct{}{},
+		active:    map[string]worker{}, held: map[string]time.Time{},
 	}
 	if v, ok := cfg.Store.(store.Volatile); ok && v.Volatile() {
 		s.durable = false
@@ -221,12 +221,28 @@ func (s *Shipper) wakeLater(id string) {
 	})
 }
 
-func (s *Shipper) setHeld(id string, held bool) {
+// setHeld notes that the webhook is held, or not if h is nil.
+func (s *Shipper) setHeld(id string, h *hold) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if held {
-		s.held[id] = struct{}{}
+	if h != nil {
+		s.held[id] = h.Until
 	} else {
 		delete(s.held, id)
 	}
+}
+
+// countHeld forgets the webhooks whose probes are due for so long that another
+// process must have made them, and returns how many are left.
+func (s *Shipper) countHeld() int {
+	const probing = 5 * time.Minute // longer than all attempts of a probe take
+	now := s.cfg.Clock.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, until := range s.held {
+		if now.Sub(until) > probing && s.active[id] == nil {
+			delete(s.held, id)
+		}
+	}
+	return len(s.held)
 }

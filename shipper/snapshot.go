@@ -15,7 +15,7 @@ type Snapshot struct {
 
 	Queued  Backlog // of all webhooks; a replay job under way counts as an event
 	Serving int     // webhooks that are being served
-	Held    int     // webhooks whose endpoints take nothing
+	Held    int     // webhooks whose endpoints take nothing, as far as this process has tried them
 	Blocked int64   // calls of Record that wait for room
 
 	Recorded       int64 // events
@@ -78,12 +78,12 @@ func (s *Shipper) Snapshot(ctx context.Context) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	s.mu.Lock()
-	serving, held := len(s.active), len(s.held)
+	serving := len(s.active)
 	s.mu.Unlock()
 	t := &s.totals
 	return Snapshot{
 		Time:   s.cfg.Clock.Now(),
-		Queued: queued, Serving: serving, Held: held, Blocked: t.blocked.Load(),
+		Queued: queued, Serving: serving, Held: s.countHeld(), Blocked: t.blocked.Load(),
 		Recorded: t.recordedEvents.Load(), RecordedBytes: t.recordedBytes.Load(),
 		Delivered: t.delivered.Load(), DeliveredBytes: t.deliveredBytes.Load(),
 		DeadLettered: t.deadLettered.Load(), Lost: t.lost.Load(), Skipped: t.skipped.Load(), Replayed: t.replayed.Load(),

@@ -2,6 +2,7 @@ package shipper_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"testing"
 	"testing/synctest"
@@ -489,26 +490,45 @@ func TestWatchDoesNotWaitForWakes(t *testing.T) {
 	})
 }
 
-// behindClock is that of a server whose clock is a little behind.
-type behindClock struct{ store.SystemClock }
+// otherClock is that of a server, which differs from this machine's.
+type otherClock struct {
+	store.SystemClock
 
-func (c behindClock) Now() time.Time { return c.SystemClock.Now().Add(-20 * time.Millisecond) }
+	ahead time.Duration
+}
 
-// With ResumeFromNow no event is lost because clocks differ.
+func (c otherClock) Now() time.Time { return c.SystemClock.Now().Add(c.ahead) }
+
+// With ResumeFromNow no event is lost because clocks differ: by as much as they may
+// where the switch has events of its own, which tell when it was, and else by a
+// little.
 func TestResumeFromNowByAnotherClock(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		st := memory(t, func(c *memstore.Config) { c.Clock = behindClock{} })
-		s := start(t, newEndpoint(t, nil), st, sealing(keyOf(t, "k")), func(cfg *shipper.Config) { cfg.ResumeFromNow = true })
-		s.configure()
-		s.update(switchOff)
-		s.record("while")
-		pass(time.Minute)
-		s.updateWith(switchOn, "on")
-		s.record("after")
-		pass(time.Minute)
-		require.Equal(t, []string{"on", "after"}, s.endpoint.names())
-	})
+	for _, test := range []struct {
+		name   string
+		ahead  time.Duration
+		events []string
+	}{
+		{"a little behind", -900 * time.Millisecond, nil},
+		{"behind", -time.Hour, []string{"on"}},
+		{"ahead", time.Hour, []string{"on"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				st := memory(t, func(c *memstore.Config) { c.Clock = otherClock{ahead: test.ahead} })
+				s := start(t, newEndpoint(t, nil), st, sealing(keyOf(t, "k")), func(cfg *shipper.Config) { cfg.ResumeFromNow = true })
+				s.configure()
+				s.update(switchOff)
+				s.record("while")
+				pass(time.Minute)
+				s.updateWith(switchOn, test.events...)
+				s.record("after")
+				pass(2 * time.Hour)
+				require.Equal(t, append(test.events, "after"), s.endpoint.names())
+			})
+		})
+	}
 }
 
 // lateStore begins to watch late, as one does that is asked over the network.
@@ -583,5 +603,30 @@ func TestResumeFromNowSendsItsEvents(t *testing.T) {
 		s.record("after")
 		pass(time.Minute)
 		require.Equal(t, []string{"on", "after"}, s.endpoint.names())
+	})
+}
+
+// Each of several processes counts the webhooks that it has held, and forgets those
+// that another one has tried since.
+func TestHeldBySeveral(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, st, sealed := newEndpoint(t, always(http503)), memory(t), sealing(keyOf(t, "k"))
+		a, b := start(t, e, st, sealed), start(t, e, st, sealed)
+		const n = 20
+		for i := range n {
+			id := fmt.Sprint(hook, i)
+			_, err := a.Update(t.Context(), id, webhook.Patch{
+				Endpoint: webhook.Set("https://example.com" + path), Authorization: webhook.Set(webhook.NewSecret(authorization)), Enabled: webhook.Set(true),
+			})
+			require.NoError(t, err)
+			require.NoError(t, a.Record(t.Context(), id, events(id)...))
+		}
+		pass(10 * time.Minute)
+		require.GreaterOrEqual(t, a.snapshot().Held+b.snapshot().Held, n)
+		e.set(nil)
+		pass(time.Hour)
+		require.Len(t, e.names(), n)
+		require.Zero(t, a.snapshot().Held+b.snapshot().Held)
 	})
 }

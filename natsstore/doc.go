@@ -79,7 +79,8 @@
 // when there is another, whoever claims the webhook looks whether the event before its
 // position is still the same one. If not, it goes back to the first event that was not
 // acknowledged, of those that are there, and tells the log. With three replicas nobody
-// looks: where all of them lose their power at once, see docs/scaling.md.
+// looks: where all of them lose their power at once, see docs/scaling.md, also for
+// what follows where positions and configurations are lost.
 //
 // # Retention
 //

@@ -79,7 +79,7 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) 
 			known = time.Now().Add(s.cfg.DedupWindow - s.cfg.timeout())
 		}
 		ack, sent, err := s.once(ctx, msg)
-		open = open || sent
+		open = open || sent && (err == nil || transient(err) || apiCode(err) == 0) // else it was refused
 		switch {
 		case err == nil && !ack.Duplicate:
 			return ack.Sequence, nil
@@ -147,17 +147,17 @@ var errInDoubt = errors.New("natsstore: there is no answer, the block may be kep
 // refused returns the error of Append for one of NATS; open tells that the block
 // may be stored all the same.
 func refused(err error, open bool) error {
-	switch apiCode(err) {
-	case errAccountFull, errInsufficient, errNoStorage, errStoreFailed:
-		return fmt.Errorf("%w: %w", store.ErrFull, err)
-	}
 	switch {
 	case errors.Is(err, nats.ErrConnectionClosed):
 		return store.ErrClosed
-	case transient(err) && !open:
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-	case transient(err):
+	case open:
 		return fmt.Errorf("%w: %w", errInDoubt, err)
+	case transient(err):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	switch apiCode(err) {
+	case errAccountFull, errInsufficient, errNoStorage, errStoreFailed:
+		return fmt.Errorf("%w: %w", store.ErrFull, err)
 	default:
 		return fmt.Errorf("natsstore: %w", err)
 	}

@@ -2,10 +2,12 @@ package natsstore
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-6bcf82c5/auditlog/store"
@@ -142,4 +144,28 @@ func TestAppendKeptButNotSeen(t *testing.T) {
 	require.ErrorIs(t, err, errInDoubt)
 	require.NotErrorIs(t, err, store.ErrUnavailable)
 	require.Equal(t, []string{"event"}, read(t, s, "w"))
+}
+
+// What was refused is not kept, unless a try before that may have had an effect.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	full := &jetstream.APIError{Code: 503, ErrorCode: errNoStorage}
+	for _, test := range []struct {
+		err  error
+		open bool
+		want error
+	}{
+		{full, false, store.ErrFull},
+		{full, true, errInDoubt},
+		{nats.ErrNoResponders, false, store.ErrUnavailable},
+		{nats.ErrNoResponders, true, errInDoubt},
+		{nats.ErrConnectionClosed, true, store.ErrClosed},
+	} {
+		got := refused(test.err, test.open)
+		for _, target := range []error{store.ErrFull, store.ErrUnavailable, store.ErrClosed, errInDoubt} {
+			require.Equal(t, errors.Is(test.want, target), errors.Is(got, target), "%v, open: %t", test.err, test.open)
+		}
+	}
+	other := refused(&jetstream.APIError{Code: 400, ErrorCode: 1}, false)
+	require.NotErrorIs(t, other, errInDoubt)
 }

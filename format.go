@@ -61,7 +61,8 @@ func (f Format) ParseStrict(line []byte) (Event, error) { return f.parse(line, c
 // ParseHeader returns the header of the event that Parse returns, or its error. It
 // keeps no attributes: for lines that are passed on as they are, by who sent them or
 // how severe they are, and for those of strangers, whose events may take many times
-// the memory of their lines. The header takes no more than its line.
+// the memory of their lines. A header takes at most three times its line: what is not
+// UTF-8 becomes U+FFFD.
 func (f Format) ParseHeader(line []byte) (cef.Header, error) {
 	switch f {
 	case CEF:

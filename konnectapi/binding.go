@@ -124,15 +124,17 @@ func (h *Handler) bind(ctx context.Context, c *call, from, id string, enabled we
 		// From here on it is finished without the client too: what is left halfway
 		// sends where no destination says, and nothing mends it.
 		ctx = finishing //nolint:fatcontext // it is the same in each round
+		earlier := before
 		w, err := h.cfg.Shipper.Change(ctx, c.stream, func(old shipper.Webhook) (shipper.Change, error) {
-			if from != "" && old.Label != from && old.Label != id { // somebody else has changed it since
+			again := earlier != nil && old.Label == id     // it was bound by this call
+			if from != "" && old.Label != from && !again { // somebody else has changed it since
 				return shipper.Change{}, nil
 			}
-			if before == nil || old.Label != id {
-				before = &old
-			}
 			patch := d.patch()
-			patch.Enabled = enabled
+			if !again {
+				before = &old
+				patch.Enabled = enabled
+			}
 			change, _, err := h.change(c, old, patch)
 			if old.Label != d.ID {
 				change.Label = webhook.Set(d.ID)

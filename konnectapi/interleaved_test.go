@@ -488,3 +488,17 @@ func TestRestoreWhatWasLast(t *testing.T) {
 	b.refused(404, http.MethodPatch, webhookV3, bindTo(id, true))
 	require.NotEqual(t, "unconfigured", s.ok(200, http.MethodGet, webhookV2, "")["endpoint"])
 }
+
+// What others have changed since is left alone.
+func TestRestoreLeavesWhatOthersChanged(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	old, id := s.create("old"), s.create("one")
+	s.ok(200, http.MethodPatch, webhookV3, bindTo(old, true))
+	b := s.beside(&interleaved{before: map[int]func(){2: func() {
+		s.vanish(id)
+		s.ok(200, http.MethodPatch, webhookV3, bindTo(old, false))
+	}}})
+	b.refused(404, http.MethodPatch, webhookV3, bindTo(id, true))
+	require.Equal(t, false, s.ok(200, http.MethodGet, webhookV3, "")["enabled"])
+}

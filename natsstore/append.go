@@ -75,11 +75,11 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) 
 	dedup, open := msg.Header != nil, false // open: a try may have stored it
 	var known time.Time                     // until when the stream knows that it did
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		if !open {
-			known = time.Now().Add(s.cfg.DedupWindow - s.cfg.timeout())
+		began := time.Now()
+		ack, sent, err := s.once(ctx, msg, known)
+		if !open && sent && (err == nil || transient(err) || apiCode(err) == 0) { // else it was refused
+			open, known = true, began.Add(s.cfg.DedupWindow-s.cfg.timeout())
 		}
-		ack, sent, err := s.once(ctx, msg)
-		open = open || sent && (err == nil || transient(err) || apiCode(err) == 0) // else it was refused
 		switch {
 		case err == nil && !ack.Duplicate:
 			return ack.Sequence, nil
@@ -107,11 +107,20 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) 
 	}
 }
 
-// once publishes a block, when there is a place in the window, and waits for the
-// answer. It tells whether an error leaves open if the block is stored.
-func (s *natsStore) once(ctx context.Context, msg *nats.Msg) (ack *jetstream.PubAck, sent bool, err error) {
+// once publishes a block, when there is a place in the window before the time, which
+// may be zero, and waits for the answer. It tells whether an error leaves open if the
+// block is stored.
+func (s *natsStore) once(ctx context.Context, msg *nats.Msg, before time.Time) (ack *jetstream.PubAck, sent bool, err error) {
+	var late <-chan time.Time
+	if !before.IsZero() {
+		timer := time.NewTimer(time.Until(before))
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case s.window <- struct{}{}:
+	case <-late:
+		return nil, false, nats.ErrTimeout
 	case <-ctx.Done():
 		return nil, false, context.Cause(ctx)
 	case <-s.closing.Done():

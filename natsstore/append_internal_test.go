@@ -129,6 +129,33 @@ func TestAppendThroughLongOutage(t *testing.T) {
 	require.Equal(t, []string{"event"}, read(t, direct, "w"))
 }
 
+// So it is where others are first all the while.
+func TestAppendBehindOthers(t *testing.T) {
+	t.Parallel()
+	cfg := quiet(t)
+	cfg.Lease, cfg.Window = 2*time.Second, 1
+	cfg.DedupWindow = 2*time.Second + cfg.timeout()
+	p := newProxy(t, single(t))
+	direct := opened(t, cfg)
+	cfg.URL, cfg.Options = p.url(), []nats.Option{nats.ReconnectWait(10 * time.Millisecond)}
+	s := opened(t, cfg)
+	p.silence()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Append(t.Context(), "w", "id", store.Block{[]byte("event")})
+		done <- err
+	}()
+	require.Eventually(t, func() bool {
+		stored, err := direct.last(t.Context(), cfg.eventsStream(), cfg.eventsPrefix()+"w")
+		return err == nil && stored > 0
+	}, time.Minute, time.Millisecond)
+	s.window <- struct{}{} // when the first try has given its place back
+	p.cut(false)
+	require.ErrorIs(t, <-done, errInDoubt)
+	<-s.window
+	require.Equal(t, []string{"event"}, read(t, direct, "w"))
+}
+
 // A block that is kept is not called one that is not.
 func TestAppendKeptButNotSeen(t *testing.T) {
 	t.Parallel()

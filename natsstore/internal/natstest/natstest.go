@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -83,40 +84,36 @@ func (c *Cluster) join() error {
 	return nil
 }
 
-// freePort returns a port that was free just now.
+// freePort returns a port that was free just now, and that no connection gets for
+// its own end while a server is stopped: systems give those higher ones.
 func freePort() (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const lowest, ephemeral = 10_240, 32_768
+	for tries := 1; ; tries++ {
+		port := lowest + rand.IntN(ephemeral-lowest)
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", fmt.Sprint("127.0.0.1:", port))
+		if err == nil {
+			return port, l.Close()
+		}
+		if tries == 100 {
+			return 0, err
+		}
 	}
-	defer func() { _ = l.Close() }()
-	address, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, fmt.Errorf("%s is no TCP address", l.Addr())
-	}
-	return address.Port, nil
 }
 
 // start starts a server. Its port stays the same when it is started again.
-func (c *Cluster) start(i int) error {
+func (c *Cluster) start(i int) (err error) {
 	o := c.options[i]
+	if o.Port == server.RANDOM_PORT {
+		if o.Port, err = freePort(); err != nil {
+			return err
+		}
+	}
 	s, err := server.NewServer(o.Clone())
 	if err != nil {
 		return err
 	}
 	s.Start()
 	c.servers[i] = s
-	if o.Port != server.RANDOM_PORT {
-		return nil
-	}
-	if !until(func() bool { return s.Addr() != nil }) {
-		return fmt.Errorf("%s does not listen after %v", o.ServerName, ready)
-	}
-	address, ok := s.Addr().(*net.TCPAddr)
-	if !ok {
-		return fmt.Errorf("%s is no TCP address", s.Addr())
-	}
-	o.Port = address.Port
 	return nil
 }
 

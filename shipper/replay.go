@@ -77,9 +77,11 @@ func (s *Shipper) StartReplay(ctx context.Context, id string, start, end time.Ti
 			Version: replayVersion, ID: delivery.NewID(), StartAt: start.UTC(), EndAt: end.UTC(),
 			Status: webhook.JobAccepted, revision: old.revision,
 		}
-		// The name first: whoever is handed it waits for the job. So none that is
-		// stored, be it late, stays without somebody who works on it.
-		if next.Name, err = s.callReplay(ctx, id, next); err != nil {
+		// The name first: whoever is handed it waits for the job, for some time. So a job
+		// that is stored does not stay without somebody who works on it where this
+		// process dies, or the write is done though it returned an error.
+		began := time.Now()
+		if err := s.callReplay(ctx, id, next.ID); err != nil {
 			return old.public(), err
 		}
 		err = s.putReplay(ctx, id, next)
@@ -88,6 +90,9 @@ func (s *Shipper) StartReplay(ctx context.Context, id string, start, end time.Ti
 		}
 		if err != nil {
 			return old.public(), err
+		}
+		if time.Since(began) > recently/2 {
+			s.callReplayLater(id, next.ID)
 		}
 		_ = s.store.Wake(ctx, replayStreams+id) // without it the job is found a second later
 		return next.public(), nil
@@ -129,7 +134,6 @@ const (
 type replayJob struct {
 	Version   int               `json:"version"`
 	ID        string            `json:"id"`
-	Name      uint64            `json:"name"` // the sequence of its name in the stream
 	StartAt   time.Time         `json:"start_at"`
 	EndAt     time.Time         `json:"end_at"`
 	Status    webhook.JobStatus `json:"status"`
@@ -218,22 +222,52 @@ func (s *Shipper) putReplay(ctx context.Context, id string, job *replayJob) erro
 	return err
 }
 
-// callReplay gives the store the job to hand out, and returns the sequence of its
-// name.
-func (s *Shipper) callReplay(ctx context.Context, id string, job *replayJob) (uint64, error) {
-	return s.store.Append(ctx, replayStreams+id, job.ID, store.Block{[]byte(job.ID)})
+// callReplay gives the store the webhook's job to hand out. A second name does no
+// harm.
+func (s *Shipper) callReplay(ctx context.Context, id, name string) error {
+	_, err := s.store.Append(ctx, replayStreams+id, delivery.NewID(), store.Block{[]byte(name)})
+	return err
+}
+
+// callReplayLater does so without waiting for it, however long the store fails.
+func (s *Shipper) callReplayLater(id, name string) {
+	s.chores.add("replay/"+name, func(ctx context.Context) bool {
+		err := s.callReplay(ctx, id, name)
+		if err == nil || s.ended(err) {
+			return true
+		}
+		s.cfg.Logger.ErrorContext(ctx, "a replay job cannot be handed out", "webhook", id, "error", err)
+		return false
+	})
+}
+
+// resuming returns the chore of a start: see resumeReplays. What fails is tried
+// again less and less often.
+func (s *Shipper) resuming() chore {
+	var due time.Time
+	wait := retryStore
+	return func(ctx context.Context) bool {
+		if s.cfg.Clock.Now().Before(due) {
+			return false
+		}
+		err := s.resumeReplays(ctx)
+		if err == nil || s.ended(err) {
+			return true
+		}
+		s.cfg.Logger.ErrorContext(ctx, "replay jobs cannot be resumed", "error", err)
+		due, wait = s.cfg.Clock.Now().Add(wait), min(2*wait, s.cfg.ProbeMax)
+		return false
+	}
 }
 
 // resumeReplays hands the jobs out whose names were lost, as a store on a single
-// server can lose the last events with its power. It tells whether it has seen all.
-func (s *Shipper) resumeReplays(ctx context.Context) bool {
+// server can lose the last events with its power. Its error tells of all that it
+// could not look at.
+func (s *Shipper) resumeReplays(ctx context.Context) error {
+	var errs []error
 	for doc, err := range s.store.List(ctx, replayJobs) {
 		if err != nil {
-			if s.ended(err) {
-				return true
-			}
-			s.cfg.Logger.ErrorContext(ctx, "replay jobs cannot be resumed", "error", err)
-			return false
+			return errors.Join(append(errs, err)...)
 		}
 		id := strings.TrimPrefix(doc.Key, replayJobs)
 		job, err := parseReplay(id, doc)
@@ -246,15 +280,11 @@ func (s *Shipper) resumeReplays(ctx context.Context) bool {
 		}
 		state, err := s.store.State(ctx, replayStreams+id)
 		if err == nil && state.Events == 0 {
-			_, err = s.callReplay(ctx, id, job)
+			err = s.callReplay(ctx, id, job.ID)
 		}
 		if err != nil {
-			if s.ended(err) {
-				return true
-			}
-			s.cfg.Logger.ErrorContext(ctx, "a replay job cannot be resumed", "webhook", id, "error", err)
-			return false
+			errs = append(errs, fmt.Errorf("webhook %q: %w", id, err))
 		}
 	}
-	return true
+	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package shipper_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"net/http"
 	"slices"
@@ -610,6 +611,83 @@ func TestReplayResumed(t *testing.T) {
 		pass(time.Hour)
 		s.requireReplay(webhook.JobCompleted, 3, 0, 3)
 		require.Contains(t, s.logs.String(), "replay jobs cannot be resumed")
+	})
+}
+
+// sluggish is a store that takes long to write jobs.
+type sluggish struct {
+	store.Store
+
+	takes atomic.Int64 // nanoseconds
+}
+
+func (p *sluggish) Put(ctx context.Context, key string, value []byte, old uint64) (uint64, error) {
+	if strings.HasPrefix(key, "replay/") {
+		_ = store.SystemClock{}.Sleep(ctx, time.Duration(p.takes.Load()))
+	}
+	return p.Store.Put(ctx, key, value, old)
+}
+
+// A job that is accepted is worked on, however long its write takes and whatever the
+// store's clock says.
+func TestReplayStoredSlowly(t *testing.T) {
+	t.Parallel()
+	for _, takes := range []time.Duration{time.Second, 59 * time.Second, 62 * time.Second, 5 * time.Minute} {
+		for _, ahead := range []time.Duration{0, -2 * time.Minute, 2 * time.Minute} {
+			t.Run(fmt.Sprint(takes, ahead), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					slow := &sluggish{Store: memory(t, func(c *memstore.Config) { c.Clock = otherClock{ahead: ahead} })}
+					s := start(t, newEndpoint(t, nil), slow, sealing(keyOf(t, "k")))
+					s.configure()
+					s.record3()
+					pass(time.Hour)
+					slow.takes.Store(int64(takes))
+					s.replay(time.Now().Add(-4*time.Hour), time.Now())
+					slow.takes.Store(0)
+					pass(time.Hour)
+					s.requireReplay(webhook.JobCompleted, 3, 0, 3)
+				})
+			})
+		}
+	}
+}
+
+// badState is a store that cannot read the state of one stream.
+type badState struct{ store.Store }
+
+func (b badState) State(ctx context.Context, stream string) (store.State, error) {
+	if stream == "$replay/a" {
+		return store.State{}, errFaulty
+	}
+	return b.Store.State(ctx, stream)
+}
+
+// What cannot be read of one webhook keeps no jobs of others from being resumed, and
+// does not fill the log.
+func TestReplaysOfOthersResumed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, st, sealed := newEndpoint(t, always(http503)), memory(t), sealing(keyOf(t, "k"))
+		s := start(t, e, st, sealed)
+		s.configure()
+		_, err := s.Update(t.Context(), "a", webhook.Patch{
+			Endpoint: webhook.Set("https://example.com" + path), Authorization: webhook.Set(webhook.NewSecret(authorization)), Enabled: webhook.Set(true),
+		})
+		require.NoError(t, err)
+		times := s.record3()
+		require.NoError(t, s.Record(t.Context(), "a", events("x")...))
+		s.replay(times[0], times[2])
+		_, err = s.StartReplay(t.Context(), "a", times[0], time.Now())
+		require.NoError(t, err)
+		pass(time.Minute)
+		s.stop()
+		require.NoError(t, st.DeleteStream(t.Context(), "$replay/"+hook))
+		e.set(refusing(http503, "x")) // the job of a is held
+		s = start(t, e, badState{st}, sealed)
+		pass(10 * time.Minute)
+		s.requireReplay(webhook.JobCompleted, 3, 0, 3)
+		require.Less(t, strings.Count(s.logs.String(), "replay jobs cannot be resumed"), 12)
 	})
 }
 

@@ -61,9 +61,9 @@ func (r *replay) work(ctx context.Context) (store.Wait, error) {
 	return wait, err
 }
 
-// find finds the job that the claim is for, and acknowledges what was for others:
-// those that have ended, were replaced, or were never stored. It returns how long to
-// wait if there is none yet.
+// find finds the webhook's job if it has not ended, whatever name there is, and
+// otherwise acknowledges the name. A job is stored after its name: it returns how
+// long to wait for one that is to come.
 func (r *replay) find(ctx context.Context) (store.Wait, error) {
 	for {
 		batch, err := r.claim.Batch(ctx, store.Limits{Events: 1, Bytes: store.MaxName})
@@ -77,22 +77,49 @@ func (r *replay) find(ctx context.Context) (store.Wait, error) {
 		if err != nil {
 			return store.Wait{}, err
 		}
-		name := &batch.Events[0]
-		switch {
-		case job.ID != string(name.Data):
-			// A job is stored after its name.
-			age := r.s.cfg.Clock.Now().Sub(name.Time)
-			if name.Position.Seq > job.Name && age < recently {
-				return store.Wait{After: retryStore}, nil
-			}
-		case !job.Status.Ended():
+		name := string(batch.Events[0].Data)
+		if job.ID != "" && !job.Status.Ended() {
 			r.job = job
+			r.s.arrived(r.id)
 			return store.Wait{}, nil
+		}
+		if job.ID != name && r.s.awaited(r.id, name) < recently {
+			return store.Wait{After: retryStore}, nil
 		}
 		if err := r.claim.Ack(ctx, batch.ID, nil, store.Limits{}); err != nil {
 			return store.Wait{}, err
 		}
 	}
+}
+
+// awaited returns for how long this process has waited for the webhook's job of the
+// name. Clocks tell nothing of it: that of the store may be another.
+func (s *Shipper) awaited(id, name string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.awaiting[id]
+	if !ok || a.name != name {
+		a = awaiting{name, time.Now()}
+		s.awaiting[id] = a
+	}
+	waited := time.Since(a.since)
+	if waited >= recently {
+		delete(s.awaiting, id)
+	}
+	return waited
+}
+
+// arrived tells awaited that the webhook's job is there.
+func (s *Shipper) arrived(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.awaiting, id)
+}
+
+// awaiting is the name of a job that is not stored yet.
+type awaiting struct {
+	name  string
+	since time.Time
 }
 
 // clearGaps forgets that the name of a job has outlived the retention: so has

@@ -32,6 +32,8 @@ type Shipper struct {
 	mu     sync.Mutex
 	active map[string]worker    // by stream
 	held   map[string]time.Time // until when, of webhooks that this process has held
+
+	awaiting map[string]awaiting // by webhook
 }
 
 // New returns a Shipper over the store and begins to ship what it holds. An
@@ -48,7 +50,7 @@ func New(cfg Config) (*Shipper, error) {
 		places:    newPlaces(cfg.Workers, cfg.SlowWorkers),
 		chores:    newChores(),
 		asking:    make(chan struct{}, 1),
-		active:    map[string]worker{}, held: map[string]time.Time{},
+		active:    map[string]worker{}, held: map[string]time.Time{}, awaiting: map[string]awaiting{},
 	}
 	if v, ok := cfg.Store.(store.Volatile); ok && v.Volatile() {
 		s.durable = false
@@ -70,7 +72,7 @@ func New(cfg Config) (*Shipper, error) {
 	for range claimers {
 		s.running.Go(s.dispatch)
 	}
-	s.chores.add("replays", s.resumeReplays)
+	s.chores.add("replays", s.resuming())
 	return s, nil
 }
 
@@ -105,8 +107,8 @@ const (
 	// share each is several requests over the network.
 	claimers = 8
 
-	// recently is longer than it takes for any write to be done, and for a watch
-	// to notice that it sees nothing any more.
+	// recently is longer than it usually takes for a write to be done, and for a
+	// watch that begins to show everything.
 	recently = time.Minute
 )
 
@@ -117,15 +119,19 @@ const (
 func (s *Shipper) watch() {
 	since := s.cfg.Clock.Now().Add(-recently)
 	for s.closing.Err() == nil {
-		began := s.cfg.Clock.Now()
+		var first, last time.Time // of what it was told
 		err := s.configs.watch(s.closing, func(id string, revision uint64, d *document) {
 			s.interruptOlder(id, revision, d.Change)
+			last = s.cfg.Clock.Now()
+			if first.IsZero() {
+				first = last
+			}
 			// Whoever switched it on may not have woken it: its write can have returned
 			// an error and be done all the same, or its process have ended in between. A
 			// stream that was parked while the webhook was off would wait for ever, since
 			// the same change again changes nothing. Without need it does no harm: what
 			// has to wait for something else waits on.
-			if d.Enabled && d.UpdatedAt.After(since) {
+			if d.Enabled && (d.UpdatedAt.After(since) || last.Sub(d.UpdatedAt) <= recently) {
 				s.wakeLater(id)
 			}
 		})
@@ -133,8 +139,8 @@ func (s *Shipper) watch() {
 			return
 		}
 		s.cfg.Logger.Warn("the watch of the webhooks failed", "error", err)
-		if now := s.cfg.Clock.Now(); now.Sub(began) > recently { // it had seen everything
-			since = now.Add(-recently)
+		if !first.IsZero() && s.cfg.Clock.Now().Sub(first) > recently { // so it was shown all
+			since = last.Add(-recently)
 		}
 		_ = s.cfg.Clock.Sleep(s.closing, retryStore)
 	}

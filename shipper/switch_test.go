@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -460,6 +461,91 @@ func TestWatchWakesFew(t *testing.T) {
 		s = start(t, e, f, sealed)
 		s.update(switchOff)
 		require.Zero(t, woken(s))
+	})
+}
+
+// stuckWatch is a store whose watches end, and hang before they fail again.
+type stuckWatch struct {
+	*faultyStore
+
+	gone atomic.Bool
+	cut  chan struct{}
+}
+
+func (s *stuckWatch) Watch(ctx context.Context, prefix string) iter.Seq2[store.Change, error] {
+	return func(yield func(store.Change, error) bool) {
+		if s.gone.Load() {
+			_ = store.SystemClock{}.Sleep(ctx, 61*time.Second)
+			yield(store.Change{}, errFaulty)
+			return
+		}
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		go func() {
+			select {
+			case <-s.cut:
+				cancel(errFaulty)
+			case <-ctx.Done():
+			}
+		}()
+		s.faultyStore.Watch(ctx, prefix)(yield)
+	}
+}
+
+// So it is if watches were begun meanwhile that saw nothing for long.
+func TestSwitchedOnWhileWatchesHang(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &stuckWatch{faultyStore: &faultyStore{Store: memory(t)}, cut: make(chan struct{})}
+		s := start(t, newEndpoint(t, nil), f, sealing(keyOf(t, "k")))
+		s.configure()
+		s.update(switchOff)
+		s.record("while")
+		pass(time.Minute)
+		f.set(nil, func(method string, _ int) error {
+			if method == "Put" {
+				return errFaulty
+			}
+			return nil
+		})
+		f.gone.Store(true)
+		close(f.cut)
+		pass(time.Second)
+		_, err := s.Update(t.Context(), hook, switchOn)
+		require.ErrorIs(t, err, errFaulty)
+		pass(5 * time.Minute)
+		f.set(nil, nil)
+		f.cut = make(chan struct{})
+		f.gone.Store(false)
+		pass(2 * time.Minute)
+		require.Equal(t, []string{"while"}, s.endpoint.names())
+	})
+}
+
+// So it is if the clock was far ahead at the start.
+func TestSwitchedOnAfterClockIsSetRight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, clock := &faultyStore{Store: memory(t)}, &jumpy{}
+		clock.jump(years)
+		s := start(t, newEndpoint(t, nil), f, sealing(keyOf(t, "k")), func(cfg *shipper.Config) { cfg.Clock = clock })
+		pass(time.Minute)
+		clock.jump(-years)
+		s.configure()
+		s.update(switchOff)
+		s.record("while")
+		pass(time.Minute)
+		f.set(nil, func(method string, n int) error {
+			if method == "Put" && n == 0 {
+				return errFaulty
+			}
+			return nil
+		})
+		_, err := s.Update(t.Context(), hook, switchOn)
+		require.ErrorIs(t, err, errFaulty)
+		f.set(nil, nil)
+		pass(time.Hour)
+		require.Equal(t, []string{"while"}, s.endpoint.names())
 	})
 }
 

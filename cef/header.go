@@ -11,8 +11,8 @@ type Header struct {
 	// Time and Host stand before "CEF:", separated by one space. The time is
 	// written in UTC by RFC 3339, with as much of the second's fraction as it
 	// has. Each is left out when it is zero. A host holds no spaces, control
-	// characters, pipes and backslashes, no "CEF:" and no {", {' and {&quot;, and
-	// does not begin with { or <.
+	// characters, pipes and backslashes, no "CEF:" and no brace before a
+	// quotation mark (see [Scan]), and does not begin with { or <.
 	Time time.Time
 	Host string
 

@@ -11,10 +11,10 @@ import (
 // Raw may be kept as long as the line.
 //
 // The record begins at the first "CEF:". What stands before it may be anything
-// that a relay puts there, but no JSON object: a brace and a quotation mark (" or '
-// or &quot;), white space between them or not; escaped ones too, if the "CEF:" is in
-// the same quotation. It would be in a text of the object, and the event that of
-// whoever chose it.
+// that a relay puts there, but no JSON object: a brace and a quotation mark (" or ',
+// also as \x22, \u0022 or a reference of HTML), white space between them or not;
+// escaped ones too, unless they are in a quotation that has ended. The "CEF:" would be
+// in a text of the object, and the event that of whoever chose it.
 //
 // It returns a [*SyntaxError], or the first error of visit, at which it stops.
 // What was visited before a SyntaxError has been read correctly. Scan allocates
@@ -164,12 +164,15 @@ var mark = []byte("CEF:")
 // like that, for structured data of RFC 5424 escapes quotation marks; but for a
 // value there that ends in a brace, and an error is better than a forgery.
 func objectIn(prefix []byte) int {
-	from, quoted := 0, -1
+	quoted := -1 // where an escaped object begins in quotation marks
+	open := false
+	seen := 0
+	from := 0
 	for {
 		n := bytes.IndexByte(prefix[from:], '{')
 		if n < 0 {
-			if quoted >= 0 && inQuotes(prefix) { // structured data may hold one that has ended
-				return quoted
+			if quoted >= 0 && inQuotes(prefix[seen:], open) {
+				return quoted // structured data may hold one that has ended
 			}
 			return -1
 		}
@@ -181,32 +184,58 @@ func objectIn(prefix []byte) int {
 		if opensKey(prefix[from:]) {
 			return object
 		}
-		escaped := from
-		for escaped < len(prefix) && (jsonSpace(prefix[escaped]) || prefix[escaped] == '\\') {
-			escaped++
-			if prefix[escaped-1] == '\\' && escaped < len(prefix) && bytes.IndexByte(escapedSpace, prefix[escaped]) >= 0 {
-				escaped++
+		key := skipEscapes(prefix, from)
+		if key > from && escapedKey(prefix[key:]) {
+			open = inQuotes(prefix[seen:object], open)
+			seen = object
+			if !open {
+				return object
 			}
-		}
-		if escaped > from && opensKey(prefix[escaped:]) && quoted < 0 {
 			quoted = object
 		}
-		from = escaped
+		from = key
 	}
+}
+
+// skipEscapes returns the index behind backslashes and escaped white space.
+func skipEscapes(b []byte, i int) int {
+	for i < len(b) && (jsonSpace(b[i]) || b[i] == '\\') {
+		i++
+		if b[i-1] == '\\' && i < len(b) && bytes.IndexByte(escapedSpace, b[i]) >= 0 {
+			i++
+		}
+	}
+	return i
 }
 
 var (
 	escapedSpace = []byte("nrt") // behind a backslash
-	reference    = []byte("&quot;")
+
+	quotes = [][]byte{[]byte(`"`), []byte("'"), []byte("&quot;"), []byte("&apos;"), []byte("&#34;"), []byte("&#39;")}
+	codes  = [][]byte{[]byte("x22"), []byte("u0022"), []byte("x27"), []byte("u0027")} // behind a backslash
 )
 
 func opensKey(b []byte) bool {
-	return len(b) > 0 && (b[0] == '"' || b[0] == '\'') || bytes.HasPrefix(b, reference)
+	for _, quote := range quotes {
+		if bytes.HasPrefix(b, quote) {
+			return true
+		}
+	}
+	return false
 }
 
-// inQuotes tells that a quotation mark is open at the end of b.
-func inQuotes(b []byte) bool {
-	open := false
+func escapedKey(b []byte) bool {
+	for _, code := range codes {
+		if bytes.HasPrefix(b, code) {
+			return true
+		}
+	}
+	return opensKey(b)
+}
+
+// inQuotes tells that a quotation mark is open at the end of b, if one is before it
+// or not.
+func inQuotes(b []byte, open bool) bool {
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case '\\':

@@ -40,7 +40,8 @@ const maxSealed = 64
 // Errors: [*UnconfiguredError], [*EventError], [*FullError], [ErrClosed], the
 // cause of ctx, those of the store. None of the events was accepted then, with
 // one exception: when ctx or the store ended the call while it was being
-// written. Who must repeat such a call uses [Shipper.RecordOnce].
+// written, or a store over the network got no answer, as its error says. Who must
+// repeat such a call uses [Shipper.RecordOnce].
 func (s *Shipper) Record(ctx context.Context, id string, events ...auditlog.Event) error {
 	return s.RecordOnce(ctx, id, "", events...)
 }

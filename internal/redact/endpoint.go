@@ -34,6 +34,11 @@ func EndpointSecrets(u *url.URL) []string {
 func TextSecrets(endpoint string) []string {
 	secrets := []string{endpoint, strings.TrimSpace(endpoint)}
 	before, query, _ := strings.Cut(endpoint, "?")
+	if i := strings.LastIndexByte(before, '@'); i >= 0 {
+		user := before[strings.LastIndexByte(before[:i], '/')+1 : i]
+		_, password, _ := strings.Cut(user, ":")
+		secrets = append(secrets, user, password)
+	}
 	for _, segment := range strings.FieldsFunc(before, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/:@#;=&\"`, r)
 	}) {
@@ -72,11 +77,10 @@ func appendQuery(secrets []string, query string) []string {
 // appendQueryPart appends the value of a pair in a query.
 func appendQueryPart(secrets []string, pair string) []string {
 	_, value, _ := strings.Cut(pair, "=")
-	values := []string{value}
-	if strings.Trim(value, "=") == "" { // "?token", without a name, in base64 perhaps
-		values = []string{pair, strings.TrimRight(pair, "=")}
+	if strings.Trim(value, "=") == "" { // "?token", without a name
+		value = pair
 	}
-	for _, value := range values {
+	for _, value := range [...]string{value, strings.TrimRight(value, "=")} { // base64 may be quoted without its padding
 		for _, reading := range readings(value) {
 			if len(reading) >= minQueryPart {
 				secrets = append(secrets, reading)

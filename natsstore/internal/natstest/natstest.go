@@ -89,7 +89,7 @@ func (c *Cluster) join() error {
 func freePort() (int, error) {
 	const lowest, ephemeral = 10_240, 32_768
 	for tries := 1; ; tries++ {
-		port := lowest + rand.IntN(ephemeral-lowest)
+		port := lowest + rand.IntN(ephemeral-lowest) //nolint:gosec // no secret
 		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", fmt.Sprint("127.0.0.1:", port))
 		if err == nil {
 			return port, l.Close()

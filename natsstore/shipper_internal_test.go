@@ -342,7 +342,11 @@ func TestConnectionLoss(t *testing.T) {
 	require.NoError(t, s.Record(t.Context(), "w", events[20:]...))
 	require.NoError(t, s.Drain(t.Context(), "w"))
 	require.Empty(t, cmp.Diff(traces(events), traces(siem.Events())))
-	seq, err := direct.Append(t.Context(), "x", "", store.Block{[]byte("x")})
+	var seq uint64
+	eventually(t, func() bool { // it connects again by itself, at its own time
+		seq, err = direct.Append(t.Context(), "x", "", store.Block{[]byte("x")})
+		return !errors.Is(err, store.ErrUnavailable)
+	})
 	require.NoError(t, err)
 	require.Positive(t, seq)
 }

@@ -13,8 +13,8 @@ import (
 // The record begins at the first "CEF:". What stands before it may be anything
 // that a relay puts there, but no JSON object: a brace and a quotation mark (" or ',
 // also as \x22, \u0022 or a reference of HTML), white space between them or not;
-// escaped ones too, unless they are in a quotation that has ended. The "CEF:" would be
-// in a text of the object, and the event that of whoever chose it.
+// escaped ones too, unless they are in a quotation (in ") that has ended. The "CEF:"
+// would be in a text of the object, and the event that of whoever chose it.
 //
 // It returns a [*SyntaxError], or the first error of visit, at which it stops.
 // What was visited before a SyntaxError has been read correctly. Scan allocates
@@ -199,38 +199,75 @@ func objectIn(prefix []byte) int {
 
 // skipEscapes returns the index behind backslashes and escaped white space.
 func skipEscapes(b []byte, i int) int {
-	for i < len(b) && (jsonSpace(b[i]) || b[i] == '\\') {
-		i++
-		if b[i-1] == '\\' && i < len(b) && bytes.IndexByte(escapedSpace, b[i]) >= 0 {
-			i++
+	for i < len(b) {
+		n := spaceIn(b[i:], spaces)
+		switch {
+		case jsonSpace(b[i]):
+			n = 1
+		case b[i] == '\\':
+			n = 1 + spaceIn(b[i+1:], escapedSpaces)
 		}
+		if n == 0 {
+			return i
+		}
+		i += n
 	}
 	return i
 }
 
+// White space as relays write it, and how behind a backslash.
 var (
-	escapedSpace = []byte("nrt") // behind a backslash
+	spaces        = [][]byte{[]byte("#011"), []byte("#012"), []byte("#015"), []byte("&#9;"), []byte("&#10;"), []byte("&#13;")}
+	escapedSpaces = [][]byte{
+		[]byte("n"), []byte("r"), []byte("t"), []byte("x09"), []byte("x0a"), []byte("x0d"), []byte("x20"),
+		[]byte("u0009"), []byte("u000a"), []byte("u000d"), []byte("u0020"),
+	}
+)
 
-	quotes = [][]byte{[]byte(`"`), []byte("'"), []byte("&quot;"), []byte("&apos;"), []byte("&#34;"), []byte("&#39;")}
+// spaceIn returns the length of the space that b begins with, or 0.
+func spaceIn(b []byte, spaces [][]byte) int {
+	for _, space := range spaces {
+		if len(b) >= len(space) && bytes.EqualFold(b[:len(space)], space) {
+			return len(space)
+		}
+	}
+	return 0
+}
+
+var (
+	quotes = [][]byte{[]byte(`"`), []byte("'"), []byte("&quot;"), []byte("&apos;")}
 	codes  = [][]byte{[]byte("x22"), []byte("u0022"), []byte("x27"), []byte("u0027")} // behind a backslash
 )
 
-func opensKey(b []byte) bool {
-	for _, quote := range quotes {
-		if bytes.HasPrefix(b, quote) {
+func opensKey(b []byte) bool { return beginsWith(b, quotes) || isReference(b) }
+
+func escapedKey(b []byte) bool { return beginsWith(b, codes) || opensKey(b) }
+
+func beginsWith(b []byte, texts [][]byte) bool {
+	for _, text := range texts {
+		if bytes.HasPrefix(b, text) {
 			return true
 		}
 	}
 	return false
 }
 
-func escapedKey(b []byte) bool {
-	for _, code := range codes {
-		if bytes.HasPrefix(b, code) {
-			return true
-		}
+// isReference tells that b begins with a numeric reference of HTML to a quotation
+// mark.
+func isReference(b []byte) bool {
+	if !bytes.HasPrefix(b, []byte("&#")) {
+		return false
 	}
-	return opensKey(b)
+	b = b[2:]
+	double, single := []byte("34;"), []byte("39;")
+	if len(b) > 0 && (b[0] == 'x' || b[0] == 'X') {
+		b = b[1:]
+		double, single = []byte("22;"), []byte("27;")
+	}
+	for len(b) > 0 && b[0] == '0' {
+		b = b[1:]
+	}
+	return bytes.HasPrefix(b, double) || bytes.HasPrefix(b, single)
 }
 
 // inQuotes tells that a quotation mark is open at the end of b, if one is before it

@@ -43,7 +43,7 @@ func (h *Handler) updateBinding(c *call) (any, error) {
 		return nil, err
 	}
 	if id, ok := patch.DestinationID.Get(); ok {
-		w, err := h.bind(c.Context(), c, "", strings.ToLower(id), patch.Enabled)
+		w, err := h.bind(c.Context(), c, "", strings.ToLower(id), func(shipper.Webhook) webhook.Optional[bool] { return patch.Enabled })
 		return binding(w), err
 	}
 	w, err := h.cfg.Shipper.Change(c.Context(), c.stream, func(old shipper.Webhook) (shipper.Change, error) {
@@ -97,14 +97,15 @@ func (h *Handler) deleteBinding(c *call) (any, error) {
 
 // bind binds the webhook to a destination of the tenant; if from is not empty, only
 // as long as it is bound to that one.
-func (h *Handler) bind(ctx context.Context, c *call, from, id string, enabled webhook.Optional[bool]) (shipper.Webhook, error) {
+func (h *Handler) bind(ctx context.Context, c *call, from, id string, enabled func(old shipper.Webhook) webhook.Optional[bool]) (shipper.Webhook, error) {
 	var before *shipper.Webhook
+	var bound shipper.Webhook
 	finishing := context.WithoutCancel(ctx)
 	for {
 		d, err := h.destination(ctx, c.caller.Tenant, id)
 		switch {
 		case before != nil && isNotFound(err):
-			if failed := h.restore(ctx, c, id, *before); failed != nil { // the client is told what it can know
+			if failed := h.restore(ctx, c, *before, bound); failed != nil { // the client is told what it can know
 				h.cfg.Logger.ErrorContext(ctx, "a webhook did not get back what it was before it was bound", "webhook", c.stream, "error", failed)
 			}
 			return shipper.Webhook{}, err
@@ -133,17 +134,20 @@ func (h *Handler) bind(ctx context.Context, c *call, from, id string, enabled we
 			patch := d.patch()
 			if !again {
 				before = &old
-				patch.Enabled = enabled
+				patch.Enabled = enabled(old)
 			}
 			change, _, err := h.change(c, old, patch)
 			if old.Label != d.ID {
 				change.Label = webhook.Set(d.ID)
-				change.Events = h.event(c, "update", webhookResource, bindingFields(enabled, old), d.ID)
+				change.Events = h.event(c, "update", webhookResource, bindingFields(patch.Enabled, old), d.ID)
 			}
 			return change, err
 		})
 		if err != nil {
 			return w, err
+		}
+		if w.Label == d.ID {
+			bound = w
 		}
 		if err = h.put(ctx, d); !errors.Is(err, store.ErrConflict) {
 			return w, err
@@ -164,7 +168,14 @@ func bindingFields(enabled webhook.Optional[bool], old shipper.Webhook) []string
 // that was deleted just then: its own configuration, or the destination it was
 // bound to as that is by now. Where it cannot, the webhook is switched off and
 // bound to nothing, so that it does not send on to what is gone.
-func (h *Handler) restore(ctx context.Context, c *call, id string, before shipper.Webhook) error {
+func (h *Handler) restore(ctx context.Context, c *call, before, bound shipper.Webhook) error {
+	id := bound.Label
+	enabled := func(old shipper.Webhook) webhook.Optional[bool] {
+		if old.Config.Enabled != bound.Config.Enabled { // somebody has switched it since
+			return webhook.Set(old.Config.Enabled)
+		}
+		return webhook.Set(before.Config.Enabled)
+	}
 	release := func(old shipper.Webhook) (shipper.Change, error) {
 		if old.Label != id {
 			return shipper.Change{}, nil
@@ -174,7 +185,7 @@ func (h *Handler) restore(ctx context.Context, c *call, id string, before shippe
 		return change, err
 	}
 	if before.Label != "" {
-		_, err := h.bind(ctx, c, id, before.Label, webhook.Set(before.Config.Enabled))
+		_, err := h.bind(ctx, c, id, before.Label, enabled)
 		if err == nil {
 			return nil
 		}
@@ -197,7 +208,7 @@ func (h *Handler) restore(ctx context.Context, c *call, id string, before shippe
 		}
 		cfg := before.Config
 		change, _, err := h.change(c, old, webhook.Patch{
-			Endpoint: webhook.Set(cfg.Endpoint), Authorization: webhook.Set(cfg.Authorization), Enabled: webhook.Set(cfg.Enabled),
+			Endpoint: webhook.Set(cfg.Endpoint), Authorization: webhook.Set(cfg.Authorization), Enabled: enabled(old),
 			LogFormat: webhook.Set(cfg.LogFormat), SkipSSLVerification: webhook.Set(cfg.SkipSSLVerification),
 		})
 		change.Label = webhook.Set("")

@@ -502,3 +502,19 @@ func TestRestoreLeavesWhatOthersChanged(t *testing.T) {
 	b.refused(404, http.MethodPatch, webhookV3, bindTo(id, true))
 	require.Equal(t, false, s.ok(200, http.MethodGet, webhookV3, "")["enabled"])
 }
+
+// So is a switch, while the webhook has the destination that then vanishes.
+func TestRestoreLeavesSwitchedOff(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	old, id := s.create("old"), s.create("one")
+	s.ok(200, http.MethodPatch, webhookV3, bindTo(old, true))
+	b := s.beside(&interleaved{before: map[int]func(){2: func() {
+		s.ok(200, http.MethodPatch, webhookV3, `{"enabled":false}`)
+		s.vanish(id)
+	}}})
+	b.refused(404, http.MethodPatch, webhookV3, bindTo(id, true))
+	got := s.ok(200, http.MethodGet, webhookV3, "")
+	require.Equal(t, old, got["audit_log_destination_id"])
+	require.Equal(t, false, got["enabled"])
+}

@@ -75,8 +75,7 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) 
 	dedup, open := msg.Header != nil, false // open: a try may have stored it
 	var known time.Time                     // until when the stream knows that it did
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		began := time.Now()
-		ack, sent, err := s.once(ctx, msg, known)
+		ack, began, sent, err := s.once(ctx, msg, known)
 		if !open && sent && (err == nil || transient(err) || apiCode(err) == 0) { // else it was refused
 			open, known = true, began.Add(s.cfg.DedupWindow-s.cfg.timeout())
 		}
@@ -95,6 +94,7 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) 
 			// The stream was deleted since: its ids are forgotten.
 			id := msg.Header.Get(jetstream.MsgIDHeader)
 			msg.Header.Set(jetstream.MsgIDHeader, id+"+"+strconv.FormatUint(ack.Sequence, 10))
+			open, known = false, time.Time{}
 			continue
 		case ctx.Err() != nil || s.closing.Err() != nil:
 			return 0, err
@@ -108,9 +108,9 @@ func (s *natsStore) publish(ctx context.Context, msg *nats.Msg) (uint64, error) 
 }
 
 // once publishes a block, when there is a place in the window before the time, which
-// may be zero, and waits for the answer. It tells whether an error leaves open if the
-// block is stored.
-func (s *natsStore) once(ctx context.Context, msg *nats.Msg, before time.Time) (ack *jetstream.PubAck, sent bool, err error) {
+// may be zero, and waits for the answer. It tells when it began, and whether an error
+// leaves open if the block is stored.
+func (s *natsStore) once(ctx context.Context, msg *nats.Msg, before time.Time) (ack *jetstream.PubAck, began time.Time, sent bool, err error) {
 	var late <-chan time.Time
 	if !before.IsZero() {
 		timer := time.NewTimer(time.Until(before))
@@ -120,19 +120,20 @@ func (s *natsStore) once(ctx context.Context, msg *nats.Msg, before time.Time) (
 	select {
 	case s.window <- struct{}{}:
 	case <-late:
-		return nil, false, nats.ErrTimeout
+		return nil, began, false, nats.ErrTimeout
 	case <-ctx.Done():
-		return nil, false, context.Cause(ctx)
+		return nil, began, false, context.Cause(ctx)
 	case <-s.closing.Done():
-		return nil, false, store.ErrClosed
+		return nil, began, false, store.ErrClosed
 	}
+	began = time.Now()
 	select {
 	case a := <-s.publisher.publish(msg):
-		return a.ack, a.sent, a.err
+		return a.ack, began, a.sent, a.err
 	case <-ctx.Done():
-		return nil, true, context.Cause(ctx)
+		return nil, began, true, context.Cause(ctx)
 	case <-s.closing.Done():
-		return nil, true, store.ErrClosed
+		return nil, began, true, store.ErrClosed
 	}
 }
 

@@ -88,11 +88,11 @@ func (s *Shipper) StartReplay(ctx context.Context, id string, start, end time.Ti
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
+		if time.Since(began) > recently/2 { // the name may be gone when the job is there
+			s.callReplayLater(id, next.ID)
+		}
 		if err != nil {
 			return old.public(), err
-		}
-		if time.Since(began) > recently/2 {
-			s.callReplayLater(id, next.ID)
 		}
 		_ = s.store.Wake(ctx, replayStreams+id) // without it the job is found a second later
 		return next.public(), nil
@@ -247,7 +247,7 @@ func (s *Shipper) resuming() chore {
 	var due time.Time
 	wait := retryStore
 	return func(ctx context.Context) bool {
-		if s.cfg.Clock.Now().Before(due) {
+		if time.Now().Before(due) {
 			return false
 		}
 		err := s.resumeReplays(ctx)
@@ -255,7 +255,7 @@ func (s *Shipper) resuming() chore {
 			return true
 		}
 		s.cfg.Logger.ErrorContext(ctx, "replay jobs cannot be resumed", "error", err)
-		due, wait = s.cfg.Clock.Now().Add(wait), min(2*wait, s.cfg.ProbeMax)
+		due, wait = time.Now().Add(wait), min(2*wait, s.cfg.ProbeMax)
 		return false
 	}
 }

@@ -653,6 +653,31 @@ func TestReplayStoredSlowly(t *testing.T) {
 	}
 }
 
+// So is one whose write returned an error after it was done, late.
+func TestReplayStoredSlowlyAllTheSame(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := &sluggish{Store: memory(t)}
+		f := &faultyStore{Store: slow}
+		s := start(t, newEndpoint(t, nil), f, sealing(keyOf(t, "k")))
+		s.configure()
+		times := s.record3()
+		slow.takes.Store(int64(62 * time.Second))
+		f.set(nil, func(method string, _ int) error {
+			if method == "Put" {
+				return errFaulty
+			}
+			return nil
+		})
+		_, err := s.StartReplay(t.Context(), hook, times[0], times[2])
+		require.ErrorIs(t, err, errFaulty)
+		slow.takes.Store(0)
+		f.set(nil, nil)
+		pass(time.Hour)
+		s.requireReplay(webhook.JobCompleted, 3, 0, 3)
+	})
+}
+
 // badState is a store that cannot read the state of one stream.
 type badState struct{ store.Store }
 

@@ -139,7 +139,10 @@ func (s *Shipper) watch() {
 			return
 		}
 		s.cfg.Logger.Warn("the watch of the webhooks failed", "error", err)
-		if !first.IsZero() && s.cfg.Clock.Now().Sub(first) > recently { // so it was shown all
+		switch now := s.cfg.Clock.Now(); {
+		case now.Before(first) || now.Before(since): // the clock was set back
+			since = time.Time{}
+		case !first.IsZero() && now.Sub(first) > recently: // so it was shown all
 			since = last.Add(-recently)
 		}
 		_ = s.cfg.Clock.Sleep(s.closing, retryStore)

@@ -86,21 +86,30 @@ func TestAppendWithoutIDWhoseAnswerIsLost(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 
-	p.silence()
-	done := make(chan error, 1)
-	go func() {
-		_, err := s.Append(t.Context(), "w", "", store.Block{[]byte("event")})
-		done <- err
-	}()
-	require.Eventually(t, func() bool {
-		stored, err := direct.last(t.Context(), cfg.eventsStream(), cfg.eventsPrefix()+"w")
-		return err == nil && stored > 0
-	}, time.Minute, time.Millisecond)
+	done := storedUnanswered(t, p, s, direct, "")
 	p.cut(false)
 	err = <-done
 	require.ErrorContains(t, err, "the block may be kept or not")
 	require.NotErrorIs(t, err, store.ErrUnavailable)
 	require.Equal(t, []string{"event"}, read(t, direct, "w"))
+}
+
+// storedUnanswered appends an event through a proxy that then lets no answers through,
+// and returns when the other store sees that it is stored, with what the call will
+// come to.
+func storedUnanswered(t *testing.T, p *proxy, s, direct *natsStore, id string) <-chan error {
+	t.Helper()
+	p.silence()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Append(t.Context(), "w", id, store.Block{[]byte("event")})
+		done <- err
+	}()
+	require.Eventually(t, func() bool {
+		stored, err := direct.last(t.Context(), s.cfg.eventsStream(), s.cfg.eventsPrefix()+"w")
+		return err == nil && stored > 0
+	}, time.Minute, time.Millisecond)
+	return done
 }
 
 // One call keeps its block once, or says that nobody knows, however long an outage
@@ -113,16 +122,7 @@ func TestAppendThroughLongOutage(t *testing.T) {
 	direct := opened(t, cfg)
 	cfg.URL, cfg.Options = p.url(), []nats.Option{nats.ReconnectWait(10 * time.Millisecond)}
 	s := opened(t, cfg)
-	p.silence()
-	done := make(chan error, 1)
-	go func() {
-		_, err := s.Append(t.Context(), "w", "id", store.Block{[]byte("event")})
-		done <- err
-	}()
-	require.Eventually(t, func() bool {
-		stored, err := direct.last(t.Context(), cfg.eventsStream(), cfg.eventsPrefix()+"w")
-		return err == nil && stored > 0
-	}, time.Minute, time.Millisecond)
+	done := storedUnanswered(t, p, s, direct, "id")
 	p.cut(true)
 	require.ErrorIs(t, <-done, errInDoubt)
 	p.cut(false)
@@ -139,16 +139,7 @@ func TestAppendBehindOthers(t *testing.T) {
 	direct := opened(t, cfg)
 	cfg.URL, cfg.Options = p.url(), []nats.Option{nats.ReconnectWait(10 * time.Millisecond)}
 	s := opened(t, cfg)
-	p.silence()
-	done := make(chan error, 1)
-	go func() {
-		_, err := s.Append(t.Context(), "w", "id", store.Block{[]byte("event")})
-		done <- err
-	}()
-	require.Eventually(t, func() bool {
-		stored, err := direct.last(t.Context(), cfg.eventsStream(), cfg.eventsPrefix()+"w")
-		return err == nil && stored > 0
-	}, time.Minute, time.Millisecond)
+	done := storedUnanswered(t, p, s, direct, "id")
 	s.window <- struct{}{} // when the first try has given its place back
 	p.cut(false)
 	require.ErrorIs(t, <-done, errInDoubt)

@@ -12,6 +12,16 @@ import (
 
 var errFaulty = errors.New("a fault of the medium")
 
+// faultyIn fails all calls of the method.
+func faultyIn(method string) func(string, int) error {
+	return func(got string, _ int) error {
+		if got == method {
+			return errFaulty
+		}
+		return nil
+	}
+}
+
 // faultyStore is a store that fails as it is told.
 type faultyStore struct {
 	store.Store

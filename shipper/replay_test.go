@@ -570,12 +570,7 @@ func TestReplayOfDeadProcess(t *testing.T) {
 		dead, s := start(t, e, f, sealed), start(t, e, f.Store, sealed)
 		s.configure()
 		times := s.record3()
-		f.set(func(method string, _ int) error {
-			if method == "Put" {
-				return errFaulty
-			}
-			return nil
-		}, nil)
+		f.set(faultyIn("Put"), nil)
 		_, err := dead.StartReplay(t.Context(), hook, times[0], times[2])
 		require.ErrorIs(t, err, errFaulty)
 		dead.stop()
@@ -663,12 +658,7 @@ func TestReplayStoredSlowlyAllTheSame(t *testing.T) {
 		s.configure()
 		times := s.record3()
 		slow.takes.Store(int64(62 * time.Second))
-		f.set(nil, func(method string, _ int) error {
-			if method == "Put" {
-				return errFaulty
-			}
-			return nil
-		})
+		f.set(nil, faultyIn("Put"))
 		_, err := s.StartReplay(t.Context(), hook, times[0], times[2])
 		require.ErrorIs(t, err, errFaulty)
 		slow.takes.Store(0)
@@ -811,12 +801,7 @@ func TestReplayHeldIsNotWoken(t *testing.T) {
 // it failed; what was not stored harms none that is.
 func TestReplayStoredAllTheSame(t *testing.T) {
 	t.Parallel()
-	fails := func(method string, _ int) error {
-		if method == "Put" {
-			return errFaulty
-		}
-		return nil
-	}
+	fails := faultyIn("Put")
 	tests := []struct {
 		name          string
 		before, after func(string, int) error

@@ -189,12 +189,7 @@ func TestHoldThatCannotBeStored(t *testing.T) {
 		e := newEndpoint(t, always(401))
 		s := start(t, e, f, sealing(keyOf(t, "k")))
 		s.configure()
-		f.set(func(method string, _ int) error {
-			if method == "Claim.Save" {
-				return errFaulty
-			}
-			return nil
-		}, nil)
+		f.set(faultyIn("Claim.Save"), nil)
 		s.record("1")
 		pass(10 * time.Minute)
 		require.LessOrEqual(t, len(e.received()), 41)

@@ -391,17 +391,7 @@ func TestSwitchedOnDuringLongOutage(t *testing.T) {
 		s.update(switchOff)
 		s.record("while")
 		pass(time.Minute)
-		f.set(func(method string, _ int) error {
-			if method == "Watch" {
-				return errFaulty
-			}
-			return nil
-		}, func(method string, _ int) error {
-			if method == "Put" {
-				return errFaulty
-			}
-			return nil
-		})
+		f.set(faultyIn("Watch"), faultyIn("Put"))
 		_, err := s.Update(t.Context(), hook, switchOn)
 		require.ErrorIs(t, err, errFaulty)
 		pass(61 * time.Second)
@@ -422,12 +412,7 @@ func TestNotWokenForLong(t *testing.T) {
 		s.update(switchOff)
 		s.record("while")
 		pass(time.Minute)
-		f.set(func(method string, _ int) error {
-			if method == "Wake" {
-				return errFaulty
-			}
-			return nil
-		}, nil)
+		f.set(faultyIn("Wake"), nil)
 		s.update(switchOn) // no error
 		pass(61 * time.Second)
 		f.set(nil, nil)
@@ -502,12 +487,7 @@ func TestSwitchedOnWhileWatchesHang(t *testing.T) {
 		s.update(switchOff)
 		s.record("while")
 		pass(time.Minute)
-		f.set(nil, func(method string, _ int) error {
-			if method == "Put" {
-				return errFaulty
-			}
-			return nil
-		})
+		f.set(nil, faultyIn("Put"))
 		f.gone.Store(true)
 		close(f.cut)
 		pass(time.Second)
